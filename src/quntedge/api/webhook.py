@@ -1,0 +1,145 @@
+"""POST /api/whop/webhook as a bare ASGI endpoint: the hottest and least trusting route of the product."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from starlette.types import Message, Receive, Scope, Send
+
+from quntedge.gateway.whop.signature import SignatureRejected, verify
+from quntedge.kit.clock import Clock
+from quntedge.kit.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    QuntedgeError,
+    UnsupportedMedia,
+    problem,
+)
+from quntedge.kit.logging import get_logger
+from quntedge.kit.metrics import WEBHOOKS_RECEIVED, WEBHOOKS_REJECTED, WEBHOOKS_VERIFIED
+from quntedge.webhooks.inbox import Inbox
+
+log = get_logger(__name__)
+
+PATH = "/api/whop/webhook"
+MAX_BODY_BYTES = 256 * 1024
+BODY_TIMEOUT_SECONDS = 10
+
+_OK_BODY = b'{"received":true}'
+_OK_START: Message = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(_OK_BODY)).encode())],
+}
+_OK_END: Message = {"type": "http.response.body", "body": _OK_BODY}
+
+
+class ClientGone(Exception):
+    """The sender hung up before its body was complete; there is nobody to answer."""
+
+
+class WebhookEndpoint:
+    """Verifies, stores, answers. 200 only after the delivery is durable."""
+
+    caller = "whop"
+
+    def __init__(self, inbox: Inbox, secrets: Sequence[bytes], clock: Clock) -> None:
+        self._inbox = inbox
+        self._secrets = tuple(secrets)
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        WEBHOOKS_RECEIVED.inc()
+        try:
+            await self._accept(scope, receive)
+        except ClientGone:
+            WEBHOOKS_REJECTED.labels("client_gone").inc()
+            return
+        except QuntedgeError as error:
+            reason = error.reason if isinstance(error, SignatureRejected) else error.code
+            WEBHOOKS_REJECTED.labels(reason).inc()
+            log.warning("webhook.rejected", reason=reason, status=error.status)
+            await _refuse(send, error)
+            return
+        await send(_OK_START)
+        await send(_OK_END)
+
+    async def _accept(self, scope: Scope, receive: Receive) -> None:
+        if scope["method"] != "POST":
+            raise MethodNotAllowed("Deliveries are POSTed here.", allowed=["POST"])
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        _check_headers(headers)
+        body = await _read(receive)
+        verified = verify(headers, body, self._secrets, self._clock.now())
+        WEBHOOKS_VERIFIED.inc()
+        await self._inbox.accept(verified.webhook_id, body)
+
+
+def _check_headers(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    media_type = b""
+    for name, value in headers:
+        if name == b"content-type":
+            media_type = value
+        elif name == b"content-length":
+            if not value.isdigit():
+                raise InvalidRequest("Content-Length must be a number.")
+            if len(value) > 12 or int(value) > MAX_BODY_BYTES:
+                raise _too_large()
+    if media_type.split(b";", 1)[0].strip().lower() != b"application/json":
+        raise UnsupportedMedia("Deliveries must be sent as Content-Type: application/json.")
+
+
+async def _read(receive: Receive) -> bytes:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+        return body
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            return await _read_rest(receive, body)
+    except TimeoutError:
+        raise InvalidRequest(f"The body did not arrive within {BODY_TIMEOUT_SECONDS} seconds.") from None
+
+
+async def _read_rest(receive: Receive, start: bytes) -> bytes:
+    parts, size, more = [start], len(start), True
+    while more:
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        more = message.get("more_body", False)
+    if size > MAX_BODY_BYTES:
+        raise _too_large()
+    return b"".join(parts)
+
+
+def _too_large() -> PayloadTooLarge:
+    return PayloadTooLarge(f"A delivery may be at most {MAX_BODY_BYTES // 1024} KiB.")
+
+
+async def _refuse(send: Send, error: QuntedgeError) -> None:
+    body = json.dumps(problem(error, instance=PATH)).encode()
+    extra = [(name.lower().encode(), value.encode()) for name, value in error.headers().items()]
+    await send(
+        {
+            "type": "http.response.start",
+            "status": HTTPStatus(error.status).value,
+            "headers": [
+                (b"content-type", b"application/problem+json"),
+                (b"content-length", str(len(body)).encode()),
+                *extra,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

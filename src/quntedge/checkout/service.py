@@ -1,0 +1,247 @@
+"""Opening a checkout at the gateway exactly once, whatever is clicked, repeated or cut off."""
+
+import math
+
+from sqlalchemy import select
+
+from quntedge.accounts.models import AppUser
+from quntedge.catalog import queries as catalog
+from quntedge.catalog.queries import PlanView
+from quntedge.checkout import rules
+from quntedge.checkout.idempotency import Fresh, IdempotencyService, Replay, digest_of
+from quntedge.checkout.models import CheckoutIntent
+from quntedge.checkout.outcomes import RetireLater
+from quntedge.checkout.queries import PREFIX, CheckoutView, checkout, view_of
+from quntedge.gateway.port import (
+    CheckoutRequest,
+    Gateway,
+    GatewayCheckout,
+    GatewayError,
+    GatewayInvalidAnswer,
+    GatewayOutcomeUnknown,
+    GatewayRateLimited,
+    GatewayUnavailable,
+)
+from quntedge.kit.errors import QuntedgeError
+from quntedge.kit.ids import new_id
+from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from quntedge.subscriptions.models import LIVE, Subscription
+
+OPERATION = "checkout.start"
+CREATED = 201
+_RETRY_SECONDS = 5
+
+# After these the checkout may exist, or will once the gateway is back: the intent stays, and a repetition resumes it.
+_UNDECIDED_ERRORS = (GatewayOutcomeUnknown, GatewayInvalidAnswer, GatewayUnavailable, GatewayRateLimited)
+
+
+class CheckoutService:
+    """Starts and shows checkouts. `start` opens and commits its own units of work, because it calls the gateway."""
+
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        gateway: Gateway,
+        base_url: str,
+        *,
+        retire_later: RetireLater,
+        idempotency: IdempotencyService | None = None,
+    ) -> None:
+        self._units = units
+        self._gateway = gateway
+        self._base_url = base_url.rstrip("/")
+        self._retire_later = retire_later
+        self._idempotency = idempotency or IdempotencyService()
+
+    async def start(self, user_id: str, plan_code: str, idempotency_key: str | None) -> CheckoutView:
+        """Opens a checkout for a plan: intent row, commit; gateway; settle, commit.
+
+        The same key gives the same checkout, also after a crash or an unknown outcome: the intent's id is the gateway's
+        idempotency key. A second click with another key within a minute gets the checkout that is open already.
+
+        Raises the errors of the key (`IdempotencyKey…`), of the purchase (`PlanNotFound`, `PlanIsFree`,
+        `PlanUnavailable`, `AlreadySubscribed`, `CheckoutInProgress`, `CheckoutExpired`), `CheckoutUnavailable` when
+        the gateway did not answer clearly (repeat with the same key), and `GatewayError` when it refused.
+        """
+        begun = await self._idempotency.begin(
+            self._units,
+            user_id,
+            idempotency_key,
+            OPERATION,
+            digest_of({"plan": plan_code}),
+            new_id(PREFIX, self._units.clock.now()),
+        )
+        if isinstance(begun, Replay):
+            return CheckoutView.from_json(begun.answer)
+        key = str(idempotency_key)
+        try:
+            prepared = await self._prepare(user_id, plan_code, key, begun)
+        except QuntedgeError:
+            await self._give_back(user_id, key, begun)
+            raise
+        if isinstance(prepared, CheckoutView):
+            return prepared
+        opened = await self._call(user_id, key, begun.resource_id, prepared)
+        return await self._settle(user_id, key, begun.resource_id, opened)
+
+    async def get(self, unit: UnitOfWork, user_id: str, checkout_id: str) -> CheckoutView:
+        """This customer's checkout. Raises `CheckoutNotFound`, for a foreign one as well."""
+        found = await checkout(unit.session, user_id, checkout_id, unit.clock.now())
+        if found is None:
+            raise rules.CheckoutNotFound("You have no checkout with this id. Start a new one from the pricing page.")
+        return found
+
+    async def _prepare(self, user_id: str, plan_code: str, key: str, begun: Fresh) -> PlanView | CheckoutView:
+        """Checks, and writes the intent. A view is the finished answer; a plan means that the gateway is next."""
+        async with self._units() as unit:
+            # Two requests of one customer take turns here, so that both cannot find "no checkout yet".
+            await unit.session.execute(select(AppUser.id).where(AppUser.id == user_id).with_for_update(key_share=True))
+            plan = await catalog.plan_by_code(unit.session, plan_code)
+            rules.check_purchase(plan_code, _offer(plan), await _live_plan(unit, user_id))
+            if plan is None:
+                raise rules.PlanNotFound
+            held = await unit.session.get(CheckoutIntent, begun.resource_id) if begun.resumed else None
+            if held is None:
+                held = await self._clicked_before(unit, user_id, plan)
+            elif held.state in ("created", "unknown") and held.expires_at > unit.clock.now():
+                return plan
+            if held is None:
+                unit.session.add(_new_intent(unit, begun.resource_id, user_id, plan))
+                await unit.commit()
+                return plan
+            view = view_of(held, plan.code, plan.name, unit.clock.now())
+            if view.state in ("expired", "failed"):
+                raise _ended()
+            await self._idempotency.finish(unit, user_id, key, CREATED, view.to_json())
+            await unit.commit()
+            return view
+
+    async def _clicked_before(self, unit: UnitOfWork, user_id: str, plan: PlanView) -> CheckoutIntent | None:
+        """The checkout of a click a moment ago. Raises `CheckoutInProgress` while that one is still being opened."""
+        held = await unit.session.scalar(
+            select(CheckoutIntent)
+            .where(
+                CheckoutIntent.user_id == user_id,
+                CheckoutIntent.plan_id == plan.id,
+                CheckoutIntent.state.in_(("created", "open")),
+                CheckoutIntent.created_at > unit.clock.now() - rules.DOUBLE_CLICK,
+            )
+            .order_by(CheckoutIntent.created_at.desc(), CheckoutIntent.id.desc())
+            .limit(1)
+        )
+        if held is not None and held.state == "created":
+            raise rules.CheckoutInProgress(
+                "This purchase is being opened by an earlier click. Repeat the request in a few seconds.",
+                extra={"checkout_id": held.id},
+            )
+        return held
+
+    async def _call(self, user_id: str, key: str, intent_id: str, plan: PlanView) -> GatewayCheckout:
+        """Calls the gateway with no transaction open. The outcome of a failure is written down before it is raised."""
+        request = CheckoutRequest(
+            plan_id=str(plan.whop_plan_id),
+            redirect_url=f"{self._base_url}/api/whop/return?checkout={intent_id}",
+            metadata={"intent_id": intent_id},
+        )
+        try:
+            return await self._gateway.create_checkout(request, idempotency_key=intent_id)
+        except _UNDECIDED_ERRORS as error:
+            await self._undecided(user_id, key, intent_id)
+            raise rules.CheckoutUnavailable(
+                "The payment provider did not answer. Nothing was charged. Repeat the request in a moment, with the "
+                "same Idempotency-Key.",
+                retry_after_seconds=_wait(error),
+            ) from error
+        except GatewayError as error:
+            await self._refused(user_id, key, intent_id, error)
+            raise
+
+    async def _settle(self, user_id: str, key: str, intent_id: str, opened: GatewayCheckout) -> CheckoutView:
+        async with self._units() as unit:
+            intent = await unit.session.get_one(CheckoutIntent, intent_id, with_for_update=True)
+            plan = (await catalog.plans_by_id(unit.session, [intent.plan_id]))[intent.plan_id]
+            if intent.state in ("created", "unknown"):
+                intent.state = "open"
+            # Where the intent has moved on meanwhile (paid, or ended by another purchase), its state stays, and the
+            # link that has just been made must not be payable.
+            intent.whop_checkout_id = opened.checkout_id
+            intent.purchase_url = opened.purchase_url
+            await unit.session.flush()
+            if intent.state != "open":
+                await self._retire_later(unit, [opened.checkout_id])
+            view = view_of(intent, plan.code, plan.name, unit.clock.now())
+            ended = view.state == "expired"
+            if ended:
+                await self._idempotency.abandon(unit, user_id, key)
+            else:
+                await self._idempotency.finish(unit, user_id, key, CREATED, view.to_json())
+            await unit.commit()
+        if ended:
+            raise _ended()
+        return view
+
+    async def _undecided(self, user_id: str, key: str, intent_id: str) -> None:
+        async with self._units() as unit:
+            intent = await unit.session.get_one(CheckoutIntent, intent_id, with_for_update=True)
+            if intent.state == "created":
+                intent.state = "unknown"
+            await unit.session.flush()
+            await self._idempotency.release(unit, user_id, key)
+            await unit.commit()
+
+    async def _refused(self, user_id: str, key: str, intent_id: str, error: GatewayError) -> None:
+        """Ends the intent and forgets the key: at the gateway a refusal is remembered under the old intent's id, so
+        another try needs a new intent."""
+        async with self._units() as unit:
+            intent = await unit.session.get_one(CheckoutIntent, intent_id, with_for_update=True)
+            if intent.state in ("created", "unknown"):
+                intent.state = "failed"
+                intent.failure = error.code
+            await unit.session.flush()
+            await self._idempotency.abandon(unit, user_id, key)
+            await unit.commit()
+
+    async def _give_back(self, user_id: str, key: str, begun: Fresh) -> None:
+        async with self._units() as unit:
+            if begun.resumed:
+                await self._idempotency.release(unit, user_id, key)
+            else:
+                await self._idempotency.abandon(unit, user_id, key)
+            await unit.commit()
+
+
+def _offer(plan: PlanView | None) -> rules.Offer | None:
+    if plan is None:
+        return None
+    return rules.Offer(plan.code, plan.name, plan.kind == "free", plan.archived, plan.whop_plan_id is not None)
+
+
+async def _live_plan(unit: UnitOfWork, user_id: str) -> str | None:
+    plan_id = await unit.session.scalar(
+        select(Subscription.plan_id).where(Subscription.user_id == user_id, Subscription.status.in_(LIVE))
+    )
+    if plan_id is None:
+        return None
+    return (await catalog.plans_by_id(unit.session, [plan_id]))[plan_id].name
+
+
+def _new_intent(unit: UnitOfWork, intent_id: str, user_id: str, plan: PlanView) -> CheckoutIntent:
+    now = unit.clock.now()
+    return CheckoutIntent(
+        id=intent_id,
+        user_id=user_id,
+        plan_id=plan.id,
+        state="created",
+        price_minor=plan.price.amount_minor,
+        currency=plan.price.currency,
+        created_at=now,
+        expires_at=now + rules.INTENT_LIFETIME,
+    )
+
+
+def _ended() -> rules.CheckoutExpired:
+    return rules.CheckoutExpired("This checkout has ended. Start a new one, with a new Idempotency-Key.")
+
+
+def _wait(error: GatewayError) -> int:
+    return math.ceil(error.retry_after_seconds) if isinstance(error, GatewayRateLimited) else _RETRY_SECONDS

@@ -1,0 +1,265 @@
+"""The port's gateway, done by Whop."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeVar
+
+import httpx
+from whop_sdk import AsyncWhop
+from whop_sdk.core.request_options import RequestOptions
+
+from quntedge.gateway.port import (
+    CheckoutRequest,
+    Gateway,
+    GatewayCheckout,
+    GatewayInvalidAnswer,
+    GatewayNotFound,
+    GatewayPlan,
+    GatewayProduct,
+    InvoiceSnapshot,
+    MembershipSnapshot,
+    PaymentSnapshot,
+    PlanRequest,
+    RefundSnapshot,
+    UnusableEvent,
+)
+from quntedge.gateway.whop.config import WhopSettings
+from quntedge.gateway.whop.errors import from_unusable
+from quntedge.gateway.whop.exchange import READ_RETRIES, Call, Exchange
+from quntedge.gateway.whop.fields import Fields
+from quntedge.gateway.whop.limiter import Limiter
+from quntedge.gateway.whop.money import request_number
+from quntedge.gateway.whop.shapes_catalogue import checkout_from, plan_from, product_account, product_from
+from quntedge.gateway.whop.shapes_invoice import invoice_snapshot
+from quntedge.gateway.whop.shapes_membership import membership_snapshot
+from quntedge.gateway.whop.shapes_payment import payment_snapshot
+from quntedge.gateway.whop.shapes_refund import refund_snapshot
+
+PAGE_SIZE: Final = 100
+MAX_PAGES: Final = 200
+"""More than this is taken for a list that never ends."""
+
+T = TypeVar("T")
+PageCall = Callable[[AsyncWhop, RequestOptions, str | None], Awaitable[object]]
+
+
+def connect(
+    settings: WhopSettings,
+    *,
+    limiter: Limiter | None = None,
+    read_retries: int = READ_RETRIES,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> "WhopGateway":
+    """A gateway ready for use; nothing is sent yet. Close it with `close()`.
+
+    `transport` stands in for the network, `read_retries` is how often a failed read is sent again.
+    """
+    exchange = Exchange(settings, limiter=limiter or Limiter(), read_retries=read_retries, transport=transport)
+    return WhopGateway(settings, exchange)
+
+
+class WhopGateway(Gateway):
+    """Whop as the product sees it. Safe for concurrent use within one event loop."""
+
+    def __init__(self, settings: WhopSettings, exchange: Exchange) -> None:
+        self._settings = settings
+        self._exchange = exchange
+
+    async def account_id(self) -> str:
+        """The account our key belongs to."""
+        return await self._read(
+            "accounts.me",
+            lambda sdk, options: sdk.accounts.me(request_options=options),
+            lambda document: Fields(document, "account").required_id(),
+        )
+
+    async def products(self) -> list[GatewayProduct]:
+        """Our products. The account is always named: without it Whop lists its whole marketplace."""
+        documents = await self._pages(
+            "products.list",
+            lambda sdk, options, after: sdk.products.list(
+                account_id=self._settings.account_id, first=PAGE_SIZE, after=after, request_options=options
+            ),
+        )
+        ours = (None, self._settings.account_id)
+        return [
+            self._understood("products.list", product_from, item) for item in documents if self._owner(item) in ours
+        ]
+
+    async def create_product(self, title: str, *, metadata: Mapping[str, str], idempotency_key: str) -> GatewayProduct:
+        """Makes a product."""
+        return await self._write(
+            "products.create",
+            lambda sdk, options: sdk.products.create(
+                title=title, account_id=self._settings.account_id, metadata=dict(metadata), request_options=options
+            ),
+            product_from,
+            idempotency_key,
+        )
+
+    async def plans(self) -> list[GatewayPlan]:
+        """Our plans, archived ones included where Whop lists them."""
+        documents = await self._pages(
+            "variants.list",
+            lambda sdk, options, after: sdk.variants.list(
+                account_id=self._settings.account_id, first=PAGE_SIZE, after=after, request_options=options
+            ),
+        )
+        return [self._understood("variants.list", plan_from, item) for item in documents]
+
+    async def create_plan(self, request: PlanRequest, *, idempotency_key: str) -> GatewayPlan:
+        """Makes a plan. It is hidden at Whop: a purchase that did not start with us could not be linked to anybody."""
+        price = request_number(request.price)
+        recurring = request.period_days is not None
+        body: dict[str, object] = {
+            "account_id": self._settings.account_id,
+            "product_id": request.product_id,
+            "title": request.title,
+            "currency": request.price.currency,
+            "plan_type": "renewal" if recurring else "one_time",
+            # The first charge of a recurring plan is initial_price + renewal_price.
+            "initial_price": 0 if recurring else price,
+            "visibility": "hidden",
+            "release_method": "buy_now",
+            "unlimited_stock": True,
+            "metadata": dict(request.metadata),
+        }
+        if recurring:
+            body |= {"renewal_price": price, "billing_period": request.period_days}
+        if request.trial_days:
+            body["trial_period_days"] = request.trial_days
+        if request.description is not None:
+            body["description"] = request.description
+        return await self._write(
+            "variants.create",
+            lambda sdk, options: sdk.variants.create(**body, request_options=options),
+            plan_from,
+            idempotency_key,
+        )
+
+    async def create_checkout(self, request: CheckoutRequest, *, idempotency_key: str) -> GatewayCheckout:
+        """Opens a hosted checkout. Its link never expires at Whop: retire it when it has served."""
+        return await self._write(
+            "checkout_configurations.create",
+            lambda sdk, options: sdk.checkout_configurations.create(
+                account_id=self._settings.account_id,
+                plan_id=request.plan_id,
+                mode="payment",
+                redirect_url=request.redirect_url,
+                metadata=dict(request.metadata),
+                request_options=options,
+            ),
+            lambda document: checkout_from(document, self._settings.storefront),
+            idempotency_key,
+        )
+
+    async def retire_checkout(self, checkout_id: str) -> None:
+        """Makes a checkout link unusable. Missing is as good as retired, and retiring twice does no harm."""
+        try:
+            await self._exchange.write(
+                "checkout_configurations.delete",
+                lambda sdk, options: sdk.checkout_configurations.delete(checkout_id, request_options=options),
+                idempotency_key=None,
+            )
+        except GatewayNotFound:
+            return
+
+    async def membership(self, membership_id: str) -> MembershipSnapshot:
+        """The membership as it is now."""
+        return await self._read(
+            "memberships.retrieve",
+            lambda sdk, options: sdk.memberships.retrieve(membership_id, request_options=options),
+            membership_snapshot,
+        )
+
+    async def payment(self, payment_id: str) -> PaymentSnapshot:
+        """The payment as it is now."""
+        return await self._read(
+            "payments.retrieve",
+            lambda sdk, options: sdk.payments.retrieve(payment_id, request_options=options),
+            payment_snapshot,
+        )
+
+    async def refund(self, refund_id: str) -> RefundSnapshot:
+        """The refund as it is now."""
+        return await self._read(
+            "refunds.retrieve",
+            lambda sdk, options: sdk.refunds.retrieve(refund_id, request_options=options),
+            refund_snapshot,
+        )
+
+    async def invoice(self, invoice_id: str) -> InvoiceSnapshot:
+        """The explicit invoice as it is now."""
+        return await self._read(
+            "invoices.retrieve",
+            lambda sdk, options: sdk.invoices.retrieve(invoice_id, request_options=options),
+            invoice_snapshot,
+        )
+
+    async def refunds_of(self, payment_id: str) -> list[RefundSnapshot]:
+        """All refunds of one payment, failed ones included."""
+        documents = await self._pages(
+            "refunds.list",
+            lambda sdk, options, after: sdk.refunds.list(
+                account_id=self._settings.account_id,
+                payment_id=payment_id,
+                first=PAGE_SIZE,
+                after=after,
+                request_options=options,
+            ),
+        )
+        return [self._understood("refunds.list", refund_snapshot, item) for item in documents]
+
+    async def close(self) -> None:
+        """Closes the connections; the gateway cannot be used afterwards."""
+        await self._exchange.close()
+
+    async def _read(self, operation: str, call: Call, parse: Callable[[object], T]) -> T:
+        return self._understood(operation, parse, await self._exchange.read(operation, call))
+
+    async def _write(self, operation: str, call: Call, parse: Callable[[object], T], idempotency_key: str) -> T:
+        document = await self._exchange.write(operation, call, idempotency_key=idempotency_key)
+        return self._understood(operation, parse, document)
+
+    async def _pages(self, operation: str, call: PageCall) -> list[object]:
+        """All items of a list. Only `has_next_page` tells the last page: Whop fills its `end_cursor` as well."""
+        items: list[object] = []
+        after: str | None = None
+
+        def next_page(sdk: AsyncWhop, options: RequestOptions) -> Awaitable[object]:
+            return call(sdk, options, after)
+
+        for _ in range(MAX_PAGES):
+            document = await self._exchange.read(operation, next_page)
+            page, following = self._understood(operation, _page_from, document)
+            items += page
+            if following is None:
+                return items
+            if following == after:
+                break
+            after = following
+        raise GatewayInvalidAnswer(f"Whop's answer to {operation} never comes to an end.")
+
+    def _owner(self, document: object) -> str | None:
+        return self._understood("products.list", product_account, document)
+
+    @staticmethod
+    def _understood(operation: str, parse: Callable[[object], T], document: object) -> T:
+        try:
+            return parse(document)
+        except UnusableEvent as error:
+            raise from_unusable(error, operation) from error
+
+
+def _page_from(document: object) -> tuple[list[object], str | None]:
+    """The items of one page and the cursor of the next page, None on the last."""
+    fields = Fields(document, "page")
+    data = fields.raw.get("data")
+    if not isinstance(data, list):
+        raise UnusableEvent("bad_field", "page.data must be a list")
+    info = fields.child("page_info")
+    if info is None or not info.flag("has_next_page"):
+        return data, None
+    cursor = info.text("end_cursor")
+    if cursor is None:
+        raise UnusableEvent("bad_field", "page.page_info.end_cursor is missing although there is a next page")
+    return data, cursor

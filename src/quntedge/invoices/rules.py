@@ -1,0 +1,69 @@
+"""What an invoice looks like, given its payment. Pure."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+# What a payment's status makes of its invoice; a payment that is only a draft has none yet.
+_FROM_PAYMENT = {
+    "open": "open",
+    "requires_action": "open",
+    "pending": "open",
+    "authorized": "open",
+    "unresolved": "open",
+    "failed": "payment_failed",
+    "paid": "paid",
+    "partially_refunded": "partially_refunded",
+    "refunded": "refunded",
+    "void": "void",
+    "uncollectible": "uncollectible",
+}
+
+# An explicit Whop invoice by itself; `payment_failed` comes from the event's name, not from a status.
+_FROM_GATEWAY = {
+    "draft": "draft",
+    "open": "open",
+    "paid": "paid",
+    "past_due": "past_due",
+    "uncollectible": "uncollectible",
+    "void": "void",
+    "unknown": "open",
+}
+
+SETTLED = frozenset({"paid", "partially_refunded", "refunded"})
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceNumber:
+    """A number in a gap-free series, one series a calendar year (UTC)."""
+
+    series: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.series}-{self.number:06d}"
+
+
+def series_of(paid_at: datetime) -> str:
+    """The series an invoice paid at this moment is numbered in."""
+    return f"INV-{paid_at.astimezone(UTC).year}"
+
+
+def needs_invoice(payment_status: str, total_minor: int | None) -> bool:
+    """Whether there is anything to bill: nothing for trials and other payments of zero, nothing for drafts."""
+    return payment_status in _FROM_PAYMENT and bool(total_minor)
+
+
+def status_from_payment(payment_status: str) -> str:
+    """The invoice's status that follows from its payment's."""
+    return _FROM_PAYMENT[payment_status]
+
+
+def status_from_gateway(gateway_status: str, *, payment_failed: bool) -> str:
+    """The invoice's status that follows from an explicit invoice at Whop."""
+    status = _FROM_GATEWAY[gateway_status]
+    return "payment_failed" if payment_failed and status in ("open", "past_due") else status
+
+
+def merged_status(held: str, incoming: str) -> str:
+    """A settled invoice is never opened again by a report about the explicit invoice."""
+    return held if held in SETTLED and incoming not in SETTLED else incoming

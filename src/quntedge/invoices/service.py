@@ -1,0 +1,246 @@
+"""InvoiceService: our invoices, made from payments; explicit Whop invoices are merged in."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from quntedge.gateway.port import InvoiceSnapshot, InvoiceStatus
+from quntedge.invoices import rules
+from quntedge.invoices.events import InvoicePaid
+from quntedge.invoices.models import Invoice, InvoiceCounter
+from quntedge.kit.ids import new_id
+from quntedge.payments.events import PaymentRecorded
+from quntedge.storage.unit_of_work import UnitOfWork
+
+_UPDATE = update(Invoice).where(Invoice.id == bindparam("key"))
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedInvoice:
+    """An explicit Whop invoice as somebody told us about it. `payment_failed`: the event's name said so."""
+
+    snapshot: InvoiceSnapshot
+    cause: str
+    payment_failed: bool = False
+    from_gateway: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLink:
+    """Whose invoice it is."""
+
+    user_id: str
+    subscription_id: str | None = None
+    plan_id: str | None = None
+
+
+FindInvoiceLinks = Callable[[UnitOfWork, Sequence[InvoiceSnapshot]], Awaitable[Mapping[str, InvoiceLink]]]
+
+
+class InvoiceService:
+    """Keeps invoices in step with payments. Numbers are given in the transaction that makes an invoice paid."""
+
+    async def on_payments_recorded(self, unit: UnitOfWork, facts: Sequence[PaymentRecorded]) -> None:
+        """Subscriber: makes or updates the invoice of each payment; the last word about a payment counts."""
+        latest = {fact.whop_payment_id: fact for fact in facts}
+        billed = {key: f for key, f in latest.items() if rules.needs_invoice(f.status, f.total_minor)}
+        if not billed:
+            return
+        connection = await unit.connection()
+        found = await connection.execute(
+            select(Invoice.__table__).where(Invoice.whop_payment_id.in_(billed)).order_by(Invoice.id).with_for_update()
+        )
+        held = {row.whop_payment_id: row for row in found}
+        now = unit.clock.now()
+        rows = [_from_payment(fact, held.get(key), now) for key, fact in billed.items()]
+        reasons = {key: fact.billing_reason for key, fact in billed.items()}
+        await self._number_and_write(unit, rows, reasons)
+
+    async def apply(
+        self, unit: UnitOfWork, observed: Sequence[ObservedInvoice], find_links: FindInvoiceLinks
+    ) -> list[str]:
+        """Applies explicit Whop invoices. One that belongs to a payment is merged into that payment's invoice."""
+        if not observed:
+            return []
+        connection = await unit.connection()
+        ids = {item.snapshot.invoice_id for item in observed}
+        payments = {item.snapshot.payment_id for item in observed if item.snapshot.payment_id}
+        found = await connection.execute(
+            select(Invoice.__table__)
+            .where(Invoice.whop_invoice_id.in_(ids) | Invoice.whop_payment_id.in_(payments))
+            .order_by(Invoice.id)
+            .with_for_update()
+        )
+        held = _Held(found.all())
+        unknown = [item.snapshot for item in observed if held.of(item.snapshot) is None]
+        links = await find_links(unit, unknown) if unknown else {}
+        verdicts: list[str] = []
+        rows: dict[str, dict[str, Any]] = {}
+        for item in observed:
+            verdict, row = _from_gateway(item, held.of(item.snapshot), links.get(item.snapshot.invoice_id), unit)
+            verdicts.append(verdict)
+            if row is not None:
+                rows[item.snapshot.invoice_id] = row
+        await self._number_and_write(unit, list(rows.values()), {})
+        return verdicts
+
+    async def _number_and_write(
+        self, unit: UnitOfWork, rows: list[dict[str, Any]], reasons: Mapping[str, str | None]
+    ) -> None:
+        """Gives numbers to what is newly settled, in the order of payment, then writes everything."""
+        due = [row for row in rows if row["number"] is None and row["status"] in rules.SETTLED]
+        due.sort(key=lambda row: (row["paid_at"], row["id"]))
+        for row, number in zip(due, await _next_numbers(unit, [row["paid_at"] for row in due]), strict=True):
+            row["number"] = str(number)
+            unit.record(
+                InvoicePaid(
+                    invoice_id=row["id"],
+                    number=row["number"],
+                    user_id=row["user_id"],
+                    subscription_id=row["subscription_id"],
+                    transaction_id=row["transaction_id"],
+                    plan_id=row["plan_id"],
+                    currency=row["currency"],
+                    total_minor=row["total_minor"],
+                    billing_reason=reasons.get(row["whop_payment_id"]),
+                    paid_at=row["paid_at"],
+                )
+            )
+        connection = await unit.connection()
+        created: list[dict[str, Any]] = []
+        updated: list[dict[str, Any]] = []
+        for row in rows:
+            if row.pop("is_new"):
+                created.append(row)
+            else:
+                updated.append({"key": row.pop("id"), **row})
+        if created:
+            await connection.execute(insert(Invoice), created)
+        if updated:
+            await connection.execute(_UPDATE, updated)
+
+
+class _Held:
+    """Stored invoices, found by Whop's invoice id or by the payment they belong to."""
+
+    def __init__(self, rows: Sequence[Row[Any]]) -> None:
+        self._by_invoice = {row.whop_invoice_id: row for row in rows if row.whop_invoice_id}
+        self._by_payment = {row.whop_payment_id: row for row in rows if row.whop_payment_id}
+
+    def of(self, snapshot: InvoiceSnapshot) -> Row[Any] | None:
+        """The stored invoice this snapshot is about."""
+        found = self._by_invoice.get(snapshot.invoice_id)
+        if found is None and snapshot.payment_id is not None:
+            found = self._by_payment.get(snapshot.payment_id)
+        return found
+
+
+_COLUMNS = tuple(column.name for column in Invoice.__table__.columns)
+
+
+def _blank(user_id: str, now: datetime) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(_COLUMNS)
+    return row | {
+        "is_new": True,
+        "id": new_id("inv", now),
+        "user_id": user_id,
+        "refunded_minor": 0,
+        "attempts_failed": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _copy(held: Row[Any], now: datetime) -> dict[str, Any]:
+    return {name: getattr(held, name) for name in _COLUMNS} | {"is_new": False, "updated_at": now}
+
+
+def _from_payment(fact: PaymentRecorded, held: Row[Any] | None, now: datetime) -> dict[str, Any]:
+    row = _copy(held, now) if held is not None else _blank(fact.user_id, now)
+    status = rules.status_from_payment(fact.status)
+    settled = status in rules.SETTLED
+    return row | {
+        "subscription_id": fact.subscription_id or row["subscription_id"],
+        "transaction_id": fact.transaction_id,
+        "plan_id": fact.plan_id or row["plan_id"],
+        "whop_payment_id": fact.whop_payment_id,
+        "status": status,
+        "currency": fact.currency,
+        "subtotal_minor": fact.subtotal_minor,
+        "tax_minor": fact.tax_minor,
+        "total_minor": fact.total_minor,
+        "refunded_minor": fact.refunded_minor,
+        "attempts_failed": fact.attempts_failed,
+        "issued_at": row["issued_at"] or fact.occurred_at,
+        "paid_at": (fact.paid_at or row["paid_at"] or fact.occurred_at) if settled else row["paid_at"],
+    }
+
+
+def _from_gateway(
+    item: ObservedInvoice, held: Row[Any] | None, link: InvoiceLink | None, unit: UnitOfWork
+) -> tuple[str, dict[str, Any] | None]:
+    snapshot, now = item.snapshot, unit.clock.now()
+    if snapshot.status is InvoiceStatus.UNKNOWN or (not item.from_gateway and snapshot.updated_at is None):
+        return "reread", None
+    if held is None and link is None:
+        return "reread", None
+    if held is not None and _is_older(snapshot, held):
+        return "stale", None
+    row = _copy(held, now) if held is not None else _blank(link.user_id if link else "", now)
+    incoming = rules.status_from_gateway(snapshot.status.value, payment_failed=item.payment_failed)
+    status = rules.merged_status(held.status, incoming) if held is not None else incoming
+    total = snapshot.total
+    if held is None and total is None:
+        return "reread", None
+    issued_at = snapshot.created_at or now
+    row |= {
+        "whop_invoice_id": snapshot.invoice_id,
+        "whop_payment_id": row["whop_payment_id"] or snapshot.payment_id,
+        "subscription_id": row["subscription_id"] or (link.subscription_id if link else None),
+        "plan_id": row["plan_id"] or (link.plan_id if link else None),
+        "status": status,
+        "currency": row["currency"] or (total.currency if total else None),
+        "total_minor": row["total_minor"] if row["total_minor"] is not None else (total.amount_minor if total else 0),
+        "due_at": snapshot.due_at,
+        "issued_at": row["issued_at"] or issued_at,
+        "paid_at": row["paid_at"] or (snapshot.updated_at or now if status in rules.SETTLED else None),
+        "gateway_updated_at": snapshot.updated_at,
+    }
+    return "applied", row
+
+
+def _is_older(snapshot: InvoiceSnapshot, held: Row[Any]) -> bool:
+    if snapshot.updated_at is None or held.gateway_updated_at is None:
+        return False
+    return bool(snapshot.updated_at < held.gateway_updated_at)
+
+
+async def _next_numbers(unit: UnitOfWork, paid_at: Sequence[datetime]) -> list[rules.InvoiceNumber]:
+    """The next numbers for invoices paid at these moments. The counter's row stays locked until the commit, so that
+    a number that was given away is either used or given again."""
+    if not paid_at:
+        return []
+    connection = await unit.connection()
+    wanted = Counter(rules.series_of(moment) for moment in paid_at)
+    following: dict[str, int] = {}
+    for series, count in sorted(wanted.items()):
+        statement = upsert(InvoiceCounter).values(series=series, last_number=count)
+        last: int = (
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["series"], set_={"last_number": InvoiceCounter.last_number + count}
+                ).returning(InvoiceCounter.last_number)
+            )
+        ).scalar_one()
+        following[series] = last - count
+    numbers = []
+    for moment in paid_at:
+        series = rules.series_of(moment)
+        following[series] += 1
+        numbers.append(rules.InvoiceNumber(series, following[series]))
+    return numbers

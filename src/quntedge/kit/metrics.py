@@ -1,0 +1,32 @@
+"""The counters and histograms of this process, in one registry."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+WEBHOOKS_RECEIVED = Counter("quntedge_webhooks_received", "Deliveries that reached the endpoint.", registry=REGISTRY)
+WEBHOOKS_VERIFIED = Counter("quntedge_webhooks_verified", "Deliveries whose signature was good.", registry=REGISTRY)
+WEBHOOKS_STORED = Counter(
+    "quntedge_webhooks_stored", "Verified deliveries by what became of them.", ["result"], registry=REGISTRY
+)
+WEBHOOKS_REJECTED = Counter(
+    "quntedge_webhooks_rejected", "Deliveries that were refused, by reason.", ["reason"], registry=REGISTRY
+)
+WEBHOOKS_APPLIED = Counter(
+    "quntedge_webhooks_applied", "Events the worker finished with, by end state.", ["state"], registry=REGISTRY
+)
+WEBHOOK_LAG = Histogram(
+    "quntedge_webhook_lag_seconds",
+    "Time from the durable receipt of a delivery to the commit of its effects.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600),
+    registry=REGISTRY,
+)
+WEBHOOKS_WAITING = Gauge("quntedge_webhooks_waiting", "Events waiting to be applied, now.", registry=REGISTRY)
+WEBHOOKS_DEAD = Gauge("quntedge_webhooks_dead", "Events in the dead letter state, now.", registry=REGISTRY)
+WEBHOOKS_QUARANTINED = Gauge(
+    "quntedge_webhooks_quarantined", "Deliveries kept because they cannot be used, now.", registry=REGISTRY
+)
+GATEWAY_CALLS = Counter(
+    "quntedge_gateway_calls", "Calls to the payment gateway.", ["operation", "outcome"], registry=REGISTRY
+)
+MAILS = Counter("quntedge_mails", "Mails by what became of them.", ["outcome"], registry=REGISTRY)

@@ -1,0 +1,118 @@
+"""Sends the mails that are due: claim and commit, then talk to the mail server, then settle and commit.
+
+No transaction is open while the mail server is waited for. A process that dies between handing a mail over and noting
+it sends it again when the lease ends: SMTP can promise at least once, not exactly once. Both copies carry the same
+Message-ID, by which receiving systems drop the second.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from quntedge.kit.logging import get_logger
+from quntedge.kit.metrics import MAILS
+from quntedge.notifications import outbox
+from quntedge.notifications.letters import compose
+from quntedge.notifications.outbox import Claimed
+from quntedge.notifications.render import MailRenderer, UnusableAddress
+from quntedge.notifications.smtp import MailServer, NotDeliveredYet, Postman, Undeliverable
+from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from quntedge.storage.vault import Vault
+
+BATCH = 20
+# After this long a batch starts no further mail, so that the last one ends well within the lease of five minutes.
+BATCH_SECONDS = 120.0
+
+log = get_logger(__name__)
+
+Settle = Callable[[UnitOfWork, Claimed], Awaitable[None]]
+
+
+def _never() -> bool:
+    return False
+
+
+class MailSender:
+    """Sends mails from the outbox. Any number may work at the same time, in one process or in many."""
+
+    def __init__(
+        self, units: UnitOfWorkFactory, vault: Vault, renderer: MailRenderer, server: MailServer | None
+    ) -> None:
+        """Without a `server` mails wait in the queue."""
+        self._units = units
+        self._vault = vault
+        self._renderer = renderer
+        self._server = server
+        self._held: set[str] = set()
+        self._warned = False
+
+    async def send_due(self, stopping: Callable[[], bool] = _never) -> int:
+        """Sends everything that is due and returns how many the mail server took.
+
+        `stopping` is asked before each mail; once it says yes, the rest is given back untried.
+        """
+        if self._server is None:
+            if not self._warned:
+                log.warning("mail.no_server", hint="SMTP_URL is not set: mails wait in the queue")
+                self._warned = True
+            return 0
+        sent = 0
+        while not stopping():
+            async with self._units() as unit:
+                batch = await outbox.claim(unit, limit=BATCH, held=self._held)
+                await unit.commit()
+            if not batch:
+                break
+            ids = {mail.id for mail in batch}
+            self._held |= ids
+            try:
+                sent += await self._send_batch(self._server, batch, stopping)
+            finally:
+                self._held -= ids
+        return sent
+
+    async def _send_batch(self, server: MailServer, batch: Sequence[Claimed], stopping: Callable[[], bool]) -> int:
+        sent = 0
+        started = time.monotonic()
+        async with Postman(server, own_name=self._renderer.sender.host) as postman:
+            for mail in batch:
+                if stopping() or time.monotonic() - started > BATCH_SECONDS:
+                    await self._settle(mail, outbox.release)
+                    continue
+                outcome, settle = await self._send(postman, mail)
+                await self._settle(mail, settle)
+                MAILS.labels(outcome).inc()
+                log.info("mail.handled", notification_id=mail.id, kind=mail.kind, outcome=outcome)
+                sent += outcome == "sent"
+        return sent
+
+    async def _send(self, postman: Postman, mail: Claimed) -> tuple[str, Settle]:
+        """Tries one mail; returns what became of it and how to note it."""
+        try:
+            async with self._units() as unit:
+                letter = await compose(unit.session, self._vault, mail)
+            if letter.to is None:
+                return "skipped", _noting(outbox.settle_skipped, "the customer has no e-mail address")
+            message = self._renderer.render(letter, self._units.clock.now())
+            await postman.deliver(self._renderer.sender.address, letter.to, message)
+        except NotDeliveredYet as error:
+            return "delayed", _noting(outbox.settle_later, str(error))
+        except (Undeliverable, UnusableAddress) as error:
+            return "failed", _noting(outbox.settle_never, str(error) or "the address cannot stand in a mail's header")
+        except Exception as error:
+            # One mail that cannot be made must not keep the others from going out. It is logged, noted on its row and
+            # tried again: a release of the product may mend it.
+            log.exception("mail.broken", notification_id=mail.id, kind=mail.kind)
+            return "broken", _noting(outbox.settle_later, f"the mail could not be made: {type(error).__name__}")
+        return "sent", outbox.settle_sent
+
+    async def _settle(self, mail: Claimed, settle: Settle) -> None:
+        async with self._units() as unit:
+            await settle(unit, mail)
+            await unit.commit()
+
+
+def _noting(settle: Callable[[UnitOfWork, Claimed, str], Awaitable[None]], text: str) -> Settle:
+    async def noted(unit: UnitOfWork, mail: Claimed) -> None:
+        await settle(unit, mail, text)
+
+    return noted

@@ -1,0 +1,189 @@
+"""Configuration from the environment or a `.env` file. Nothing here is read at import time.
+
+Every field carries its environment name and a description; the configuration page of the docs is generated from them.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from quntedge.kit.crypto import KeyRing
+from quntedge.kit.errors import QuntedgeError
+
+
+class ConfigurationError(QuntedgeError):
+    """The product cannot start with these settings; the detail says which one and how to mend it."""
+
+    code = "configuration"
+    status = 500
+    title = "The configuration is not usable"
+
+
+def _split_commas(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _without_trailing_slash(value: str) -> str:
+    return value.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_without_trailing_slash)]
+
+
+class Settings(BaseSettings):
+    """All settings of every process. Commands take some of them as flags as well; a flag wins."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True, frozen=True
+    )
+
+    database_url: str | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="PostgreSQL 15 or newer, as postgresql://user:password@host/name. "
+        "Unset: an embedded server keeps its data under QUNTEDGE_DATA_DIR.",
+    )
+    data_dir: Path = Field(
+        Path(".quntedge"),
+        validation_alias="QUNTEDGE_DATA_DIR",
+        description="Folder for the embedded database and the demo's files.",
+    )
+    base_url: Url = Field(
+        "http://127.0.0.1:8000",
+        validation_alias="QUNTEDGE_BASE_URL",
+        description="Public address of this installation, as customers and Whop see it. https in production.",
+    )
+    host: str = Field("127.0.0.1", validation_alias="QUNTEDGE_HOST", description="Address the web server listens on.")
+    port: int = Field(
+        8000, ge=1, le=65535, validation_alias="QUNTEDGE_PORT", description="Port the web server listens on."
+    )
+    secret_key: SecretStr = Field(
+        validation_alias="QUNTEDGE_SECRET_KEY",
+        description="At least 32 characters; signs sessions and forms. Make one with `quntedge keys`.",
+    )
+    encryption_keys: SecretStr = Field(
+        validation_alias="QUNTEDGE_ENCRYPTION_KEYS",
+        description="Keys that wrap personal data keys, as name:base64 of 32 bytes, comma-separated; the first one "
+        "is used for new data, the others still open old data. Make one with `quntedge keys`.",
+    )
+    whop_environment: Literal["production", "sandbox", "custom"] = Field(
+        "sandbox", validation_alias="WHOP_ENVIRONMENT", description="Which Whop to talk to."
+    )
+    whop_base_url: Url | None = Field(
+        None,
+        validation_alias="WHOP_BASE_URL",
+        description="API address for WHOP_ENVIRONMENT=custom, for example of `quntedge whop-emulator`.",
+    )
+    whop_api_key: SecretStr = Field(validation_alias="WHOP_API_KEY", description="Account API key from Whop.")
+    whop_account_id: str = Field(
+        validation_alias="WHOP_ACCOUNT_ID",
+        pattern=r"^biz_[A-Za-z0-9]+$",
+        description="Our account at Whop, biz_…; events of other accounts are refused.",
+    )
+    whop_webhook_secrets: Annotated[list[SecretStr], NoDecode, BeforeValidator(_split_commas)] = Field(
+        validation_alias="WHOP_WEBHOOK_SECRETS",
+        min_length=1,
+        description="Secrets of our webhook endpoints, exactly as Whop shows them (ws_ prefix included), "
+        "comma-separated; several are accepted at once so that they can be rotated.",
+    )
+    smtp_url: SecretStr | None = Field(
+        None,
+        validation_alias="SMTP_URL",
+        description="Mail server, as smtp://user:password@host:587 (STARTTLS) or smtps://…:465. Unset: mails are "
+        "kept in the queue and the start warns about it.",
+    )
+    mail_from: str = Field(
+        "QuntEdge <billing@localhost>", validation_alias="MAIL_FROM", description="Sender of all mails."
+    )
+    support_email: str = Field(
+        "support@localhost", validation_alias="SUPPORT_EMAIL", description="Address customers are told to write to."
+    )
+    product_name: str = Field(
+        "QuntEdge", validation_alias="PRODUCT_NAME", description="Name on pages, mails and invoices."
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", validation_alias="LOG_FORMAT", description="console for people, json for machines."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", validation_alias="LOG_LEVEL", description="Least severe level that is logged."
+    )
+    trusted_proxies: Annotated[list[str], NoDecode, BeforeValidator(_split_commas)] = Field(
+        default_factory=list,
+        validation_alias="TRUSTED_PROXIES",
+        description="Addresses of reverse proxies whose X-Forwarded-For is believed, comma-separated.",
+    )
+    clock_url: Url | None = Field(
+        None,
+        validation_alias="QUNTEDGE_CLOCK_URL",
+        description="Control address of the emulator whose clock this process follows; for demo and tests only.",
+    )
+    demo: bool = Field(
+        False,
+        validation_alias="QUNTEDGE_DEMO",
+        description="Shows the demo's mailbox and links to the emulator; refused with WHOP_ENVIRONMENT=production.",
+    )
+    worker_batch: int = Field(
+        500, ge=1, le=2000, validation_alias="QUNTEDGE_WORKER_BATCH", description="Webhook events claimed at once."
+    )
+    pool_size: int = Field(
+        10, ge=2, le=200, validation_alias="QUNTEDGE_POOL_SIZE", description="Database connections per process."
+    )
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether cookies may travel over https only."""
+        return self.base_url.startswith("https://")
+
+    def key_ring(self) -> KeyRing:
+        """The keys that wrap data keys. Raises `ConfigurationError` for weak or malformed ones."""
+        try:
+            return KeyRing.parse(self.encryption_keys.get_secret_value())
+        except ValueError as error:
+            raise ConfigurationError(f"QUNTEDGE_ENCRYPTION_KEYS is not usable: {error}") from None
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Reads the environment and `.env`; `overrides` win. Raises `ConfigurationError` with one clear sentence."""
+    try:
+        settings = Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error)) from None
+    _refuse_unsafe(settings)
+    return settings
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "settings"
+    field = Settings.model_fields.get(name)
+    env_name = str(field.validation_alias) if field else name
+    what = "is missing" if first["type"] == "missing" else f"is not usable: {first['msg']}"
+    description = next(
+        (f.description or "" for f in Settings.model_fields.values() if f.validation_alias == env_name), ""
+    )
+    return f"{env_name} {what}. {description}".strip()
+
+
+def _refuse_unsafe(settings: Settings) -> None:
+    if len(settings.secret_key.get_secret_value()) < 32:
+        raise ConfigurationError("QUNTEDGE_SECRET_KEY is too short: use at least 32 random characters.")
+    settings.key_ring()
+    for secret in settings.whop_webhook_secrets:
+        if len(secret.get_secret_value()) < 16:
+            raise ConfigurationError(
+                "WHOP_WEBHOOK_SECRETS holds a secret shorter than 16 characters: copy it as Whop shows it,"
+                " with its ws_ prefix."
+            )
+    if settings.whop_environment == "custom" and settings.whop_base_url is None:
+        raise ConfigurationError("WHOP_BASE_URL is missing: WHOP_ENVIRONMENT=custom needs the address of the API.")
+    if settings.whop_environment == "production":
+        if settings.demo or settings.clock_url:
+            raise ConfigurationError(
+                "QUNTEDGE_DEMO and QUNTEDGE_CLOCK_URL are refused with WHOP_ENVIRONMENT=production."
+            )
+        if not settings.base_url.startswith("https://"):
+            raise ConfigurationError("QUNTEDGE_BASE_URL must be an https address with WHOP_ENVIRONMENT=production.")

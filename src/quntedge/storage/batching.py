@@ -1,0 +1,62 @@
+"""Group commit for anything: callers queue up while a batch is under way and share the next one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class MicroBatcher(Generic[Item, Answer]):
+    """Joins concurrent calls into batches without adding a delay of its own.
+
+    A call that finds no batch under way starts one at once; calls that arrive meanwhile wait together for the next.
+    An exception of the batch reaches every caller in it. `lanes` batches may be under way at the same time.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        max_batch: int = 500,
+        lanes: int = 1,
+    ) -> None:
+        self._run = run
+        self._max_batch = max_batch
+        self._free_lanes = lanes
+        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def submit(self, item: Item) -> "asyncio.Future[Answer]":
+        """Queues one item; the future is done when its batch is."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._free_lanes:
+            self._free_lanes -= 1
+            task = asyncio.create_task(self._drain())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return future
+
+    async def _drain(self) -> None:
+        try:
+            # One turn of the loop lets requests that are already readable join this batch.
+            await asyncio.sleep(0)
+            while self._waiting:
+                batch, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
+                await self._run_one(batch)
+        finally:
+            self._free_lanes += 1
+
+    async def _run_one(self, batch: "list[tuple[Item, asyncio.Future[Answer]]]") -> None:
+        try:
+            answers = await self._run([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 (handed to every caller of the batch, not swallowed)
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)

@@ -1,0 +1,27 @@
+"""Facts about subscriptions that other parts act upon."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionChanged:
+    """A subscription changed; one fact for each row of its history.
+
+    `started` and `ended` say that access to the plan began or ceased; `trial` that it is a trial now. `cause` is the
+    webhook or request that led to it.
+    """
+
+    subscription_id: str
+    user_id: str
+    plan_id: str
+    kind: str
+    status: str
+    started: bool
+    ended: bool
+    trial: bool
+    checkout_id: str | None
+    membership_id: str
+    period_end: datetime | None
+    grace_until: datetime | None
+    cause: str

@@ -1,0 +1,99 @@
+"""Subscriptions, the Whop memberships behind them, and their history."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped
+
+from quntedge.storage.base import Base, business
+
+STATUSES = ("incomplete", "trialing", "active", "past_due", "paused", "canceled", "expired", "completed")
+LIVE = ("trialing", "active", "past_due", "paused", "completed")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+class Subscription(Base):
+    """What a user has with us. Survives plan changes; its state is derived from its memberships."""
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        CheckConstraint(_one_of("status", STATUSES), name="status"),
+        Index("uq_subscription_live", "user_id", unique=True, postgresql_where=_one_of("status", LIVE)),
+        Index("ix_subscription_user", "user_id", "created_at"),
+    )
+
+    id: Mapped[str] = business(Text, primary_key=True)
+    user_id: Mapped[str] = business(Text, ForeignKey("app_user.id"))
+    plan_id: Mapped[str] = business(Text, ForeignKey("plan.id"))
+    status: Mapped[str] = business(Text)
+    whop_membership_id: Mapped[str] = business(Text, unique=True)
+    checkout_id: Mapped[str | None] = business(Text)
+    cancel_at_period_end: Mapped[bool] = business(Boolean, server_default="false")
+    needs_review: Mapped[bool] = business(Boolean, server_default="false")
+    started_at: Mapped[datetime] = business()
+    period_start: Mapped[datetime | None] = business()
+    period_end: Mapped[datetime | None] = business()
+    trial_end: Mapped[datetime | None] = business()
+    grace_until: Mapped[datetime | None] = business()
+    canceled_at: Mapped[datetime | None] = business()
+    ended_at: Mapped[datetime | None] = business()
+    renewal_price_minor: Mapped[int | None] = business(BigInteger)
+    currency: Mapped[str | None] = business(Text)
+    version: Mapped[int] = business(Integer, server_default="1")
+    created_at: Mapped[datetime] = business()
+    updated_at: Mapped[datetime] = business()
+
+
+class SubscriptionMembership(Base):
+    """The latest snapshot of one Whop membership. `gateway_updated_at` orders snapshots; an older one never wins."""
+
+    __tablename__ = "subscription_membership"
+    __table_args__ = (
+        Index("ix_subscription_membership_subscription", "subscription_id"),
+        Index("ix_subscription_membership_member", "whop_member_id"),
+    )
+
+    whop_membership_id: Mapped[str] = business(Text, primary_key=True)
+    subscription_id: Mapped[str] = business(Text, ForeignKey("subscription.id"))
+    user_id: Mapped[str] = business(Text, ForeignKey("app_user.id"))
+    plan_id: Mapped[str] = business(Text, ForeignKey("plan.id"))
+    whop_plan_id: Mapped[str] = business(Text)
+    whop_user_id: Mapped[str | None] = business(Text)
+    whop_member_id: Mapped[str | None] = business(Text)
+    status: Mapped[str] = business(Text)
+    raw_status: Mapped[str] = business(Text)
+    cancel_at_period_end: Mapped[bool] = business(Boolean)
+    paused: Mapped[bool] = business(Boolean, server_default="false")
+    needs_review: Mapped[bool] = business(Boolean, server_default="false")
+    canceled_at: Mapped[datetime | None] = business()
+    period_start: Mapped[datetime | None] = business()
+    period_end: Mapped[datetime | None] = business()
+    expires_at: Mapped[datetime | None] = business()
+    renewal_price_minor: Mapped[int | None] = business(BigInteger)
+    currency: Mapped[str | None] = business(Text)
+    past_due_since: Mapped[datetime | None] = business()
+    gateway_created_at: Mapped[datetime | None] = business()
+    gateway_updated_at: Mapped[datetime | None] = business()
+    first_seen_at: Mapped[datetime] = business()
+
+
+class SubscriptionEvent(Base):
+    """One change of a subscription. Never updated, never deleted: triggers refuse it."""
+
+    __tablename__ = "subscription_event"
+    __table_args__ = (Index("ix_subscription_event_subscription", "subscription_id", "id"),)
+
+    id: Mapped[str] = business(Text, primary_key=True)
+    subscription_id: Mapped[str] = business(Text, ForeignKey("subscription.id"))
+    user_id: Mapped[str] = business(Text)
+    kind: Mapped[str] = business(Text)
+    actor: Mapped[str] = business(Text)
+    cause: Mapped[str] = business(Text)
+    before: Mapped[dict[str, Any] | None] = business(JSONB)
+    after: Mapped[dict[str, Any]] = business(JSONB)
+    at: Mapped[datetime] = business()

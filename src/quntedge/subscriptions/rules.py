@@ -1,0 +1,256 @@
+"""What a subscription is, given what Whop says about its memberships. Pure: no database, no clock of its own.
+
+A subscription is never edited directly by a webhook. A webhook updates one `MembershipState`; the subscription is then
+derived from all of its memberships. That makes the result independent of the order in which deliveries arrive.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """Status of a subscription (architecture §7)."""
+
+    INCOMPLETE = "incomplete"
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    PAUSED = "paused"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    COMPLETED = "completed"
+
+
+LIVE = frozenset({Status.TRIALING, Status.ACTIVE, Status.PAST_DUE, Status.PAUSED, Status.COMPLETED})
+TERMINAL_MEMBERSHIP = frozenset({"canceled", "expired"})
+MEMBERSHIP_ALIVE = frozenset({"trialing", "active", "past_due", "completed"})
+
+# Which membership speaks for the subscription when there are several: the more alive, the better.
+_PREFERENCE = {
+    "completed": 6,
+    "active": 5,
+    "trialing": 4,
+    "past_due": 3,
+    "unresolved": 2,
+    "drafted": 1,
+    "canceled": 0,
+    "expired": 0,
+    "unknown": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipState:
+    """One Whop membership as we hold it. `updated_at` is Whop's and orders snapshots; None sorts before everything."""
+
+    membership_id: str
+    plan_id: str
+    status: str
+    raw_status: str
+    whop_plan_id: str
+    whop_user_id: str | None
+    whop_member_id: str | None
+    cancel_at_period_end: bool
+    paused: bool
+    needs_review: bool
+    canceled_at: datetime | None
+    period_start: datetime | None
+    period_end: datetime | None
+    expires_at: datetime | None
+    renewal_price_minor: int | None
+    currency: str | None
+    past_due_since: datetime | None
+    created_at: datetime | None
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionState:
+    """What follows from the memberships. Compared field by field to see whether anything changed."""
+
+    status: Status
+    plan_id: str
+    membership_id: str
+    cancel_at_period_end: bool
+    needs_review: bool
+    period_start: datetime | None
+    period_end: datetime | None
+    trial_end: datetime | None
+    grace_until: datetime | None
+    canceled_at: datetime | None
+    ended_at: datetime | None
+    renewal_price_minor: int | None
+    currency: str | None
+
+
+_STATE_FIELDS = tuple(field.name for field in fields(SubscriptionState))
+
+
+class Verdict(StrEnum):
+    """What to do with an incoming snapshot."""
+
+    APPLY = "applied"
+    UNCHANGED = "unchanged"
+    STALE = "stale"
+    REREAD = "reread"
+
+
+def judge(held: MembershipState | None, incoming: MembershipState, *, from_gateway: bool) -> Verdict:
+    """Decides whether a snapshot may replace what we hold.
+
+    `from_gateway` marks one we read ourselves just now, which is the truth. An older snapshot is stale; an equally old
+    one that differs, one without a time, and one that would bring an ended membership back are read again first.
+    """
+    if held is None:
+        return Verdict.APPLY if from_gateway or incoming.updated_at is not None else Verdict.REREAD
+    if incoming.updated_at is None or held.updated_at is None:
+        if not from_gateway:
+            return Verdict.REREAD
+        return Verdict.UNCHANGED if _same(held, incoming) else Verdict.APPLY
+    if incoming.updated_at < held.updated_at:
+        return Verdict.STALE
+    if _same(held, incoming) and incoming.updated_at == held.updated_at:
+        return Verdict.UNCHANGED
+    if from_gateway:
+        return Verdict.APPLY
+    if incoming.updated_at == held.updated_at:
+        return Verdict.REREAD
+    if held.status in TERMINAL_MEMBERSHIP and incoming.status not in TERMINAL_MEMBERSHIP:
+        return Verdict.REREAD
+    return Verdict.APPLY
+
+
+def _same(held: MembershipState, incoming: MembershipState) -> bool:
+    ignored = ("past_due_since", "plan_id", "status")
+    return all(
+        getattr(held, field.name) == getattr(incoming, field.name)
+        for field in fields(MembershipState)
+        if field.name not in ignored
+    )
+
+
+def past_due_since(held: MembershipState | None, incoming: MembershipState) -> datetime | None:
+    """When the present spell of being past due began, by Whop's clock; None when it is not past due."""
+    if incoming.status != "past_due":
+        return None
+    if held is not None and held.status == "past_due" and held.past_due_since is not None:
+        return held.past_due_since
+    return incoming.updated_at
+
+
+def keep_known_status(held: MembershipState | None, incoming: MembershipState) -> str:
+    """The status to hold. One that we do not know, or that Whop has not resolved, never replaces one that we know:
+    it cannot take access away, and staff are told through `needs_review`."""
+    if incoming.status in ("unknown", "unresolved") and held is not None:
+        return held.status
+    return incoming.status
+
+
+def current_membership(memberships: Sequence[MembershipState]) -> MembershipState:
+    """The membership that speaks for the subscription: the most alive one, then the one that runs longest."""
+    return max(
+        memberships,
+        key=lambda m: (_PREFERENCE.get(m.status, 0), m.period_end or _NEVER, m.created_at or _NEVER, m.membership_id),
+    )
+
+
+_NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def derive(memberships: Sequence[MembershipState], grace_days: int) -> SubscriptionState:
+    """The state of a subscription with these memberships (at least one) on a plan with this grace period."""
+    chosen = current_membership(memberships)
+    status = _status(chosen)
+    grace_from = chosen.past_due_since if status is Status.PAST_DUE else None
+    return SubscriptionState(
+        status=status,
+        plan_id=chosen.plan_id,
+        membership_id=chosen.membership_id,
+        cancel_at_period_end=chosen.cancel_at_period_end and status in LIVE,
+        needs_review=any(m.needs_review for m in memberships),
+        period_start=chosen.period_start,
+        period_end=chosen.period_end,
+        trial_end=chosen.period_end if status is Status.TRIALING else None,
+        grace_until=grace_from + timedelta(days=grace_days) if grace_from else None,
+        canceled_at=chosen.canceled_at,
+        ended_at=_ended_at(chosen, status),
+        renewal_price_minor=chosen.renewal_price_minor,
+        currency=chosen.currency,
+    )
+
+
+def _status(membership: MembershipState) -> Status:
+    if membership.paused and membership.status in ("active", "past_due"):
+        return Status.PAUSED
+    return _STATUS_OF.get(membership.status, Status.INCOMPLETE)
+
+
+_STATUS_OF = {
+    "drafted": Status.INCOMPLETE,
+    "trialing": Status.TRIALING,
+    "active": Status.ACTIVE,
+    "past_due": Status.PAST_DUE,
+    "completed": Status.COMPLETED,
+    "canceled": Status.CANCELED,
+    "expired": Status.EXPIRED,
+    # Never seen before and already unclear: nothing is granted until somebody has looked.
+    "unresolved": Status.INCOMPLETE,
+    "unknown": Status.INCOMPLETE,
+}
+
+
+def _ended_at(membership: MembershipState, status: Status) -> datetime | None:
+    """When it ended: the period's end if that had come by the time Whop said so, else the moment it said so."""
+    if status not in (Status.CANCELED, Status.EXPIRED):
+        return None
+    if membership.period_end is None or membership.updated_at is None:
+        return membership.updated_at or membership.period_end
+    return min(membership.period_end, membership.updated_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change of a subscription means to the rest of the product."""
+
+    kind: str
+    started: bool = False
+    renewed: bool = False
+    ended: bool = False
+
+
+def as_json(state: SubscriptionState) -> dict[str, Any]:
+    """The state as it is written into the history: plain values, times in ISO 8601."""
+    values = ((name, getattr(state, name)) for name in _STATE_FIELDS)
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values}
+
+
+def describe(before: SubscriptionState | None, after: SubscriptionState) -> Change | None:
+    """Names the change between two states, or None when there is none."""
+    if before is None:
+        return Change("subscription.created", started=after.status in LIVE)
+    if before == after:
+        return None
+    if before.status != after.status:
+        return _status_change(before, after)
+    if after.period_end and (before.period_end is None or after.period_end > before.period_end):
+        return Change("subscription.renewed", renewed=after.status is Status.ACTIVE)
+    if before.cancel_at_period_end != after.cancel_at_period_end:
+        return Change(f"subscription.cancellation_{'scheduled' if after.cancel_at_period_end else 'withdrawn'}")
+    if before.plan_id != after.plan_id:
+        return Change("subscription.plan_changed")
+    return Change("subscription.updated")
+
+
+def _status_change(before: SubscriptionState, after: SubscriptionState) -> Change:
+    started = after.status in LIVE and before.status not in LIVE
+    ended = before.status in LIVE and after.status not in LIVE
+    if before.status is Status.TRIALING and after.status is Status.ACTIVE:
+        return Change("subscription.trial_converted")
+    if before.status is Status.PAST_DUE and after.status is Status.ACTIVE:
+        return Change("subscription.recovered")
+    if started:
+        return Change("subscription.started", started=True)
+    return Change(f"subscription.{after.status.value}", ended=ended)

@@ -1,0 +1,265 @@
+"""SubscriptionService: applies what Whop says about memberships, many at a time, in one transaction."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from quntedge.gateway.port import MembershipSnapshot
+from quntedge.kit.ids import new_id
+from quntedge.storage.unit_of_work import UnitOfWork
+from quntedge.subscriptions import rules
+from quntedge.subscriptions.errors import UnknownGatewayPlan
+from quntedge.subscriptions.events import SubscriptionChanged
+from quntedge.subscriptions.models import LIVE, Subscription, SubscriptionEvent, SubscriptionMembership
+from quntedge.subscriptions.records import Holding, membership_row, state_from_snapshot, subscription_values
+from quntedge.subscriptions.rules import MembershipState, SubscriptionState, Verdict
+
+ACCESS_CHANNEL = "access_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedMembership:
+    """A membership as somebody told us about it. `from_gateway`: we read it ourselves just now."""
+
+    snapshot: MembershipSnapshot
+    cause: str
+    from_gateway: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose membership it is, and the checkout it came from."""
+
+    user_id: str
+    checkout_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTerms:
+    """What this service needs to know of a plan."""
+
+    plan_id: str
+    grace_days: int
+
+
+FindOwners = Callable[[UnitOfWork, Sequence[MembershipSnapshot]], Awaitable[Mapping[str, Owner]]]
+
+
+class SubscriptionService:
+    """Keeps subscriptions in step with their memberships.
+
+    One call costs a fixed number of statements, however many memberships it is given.
+    """
+
+    async def apply(
+        self,
+        unit: UnitOfWork,
+        observed: Sequence[ObservedMembership],
+        plans: Mapping[str, PlanTerms],
+        find_owners: FindOwners,
+    ) -> list[Verdict]:
+        """Applies snapshots in the order given and answers what became of each.
+
+        `plans` maps Whop's plan ids to ours. `find_owners` is asked once, about the memberships nobody knows yet.
+        Raises `UnknownGatewayPlan`; nothing is written then.
+        """
+        if not observed:
+            return []
+        batch = _Batch(unit, plans)
+        await batch.load([item.snapshot.membership_id for item in observed])
+        await batch.adopt(observed, find_owners)
+        verdicts = [batch.apply(item) for item in observed]
+        await batch.write()
+        return verdicts
+
+
+class _Batch:
+    """The rows one call touches: loaded together, changed in memory, written together."""
+
+    def __init__(self, unit: UnitOfWork, plans: Mapping[str, PlanTerms]) -> None:
+        self._unit = unit
+        self._now = unit.clock.now()
+        self._plans = plans
+        self._grace = {terms.plan_id: terms.grace_days for terms in plans.values()}
+        self._by_membership: dict[str, Holding] = {}
+        self._owners: Mapping[str, Owner] = {}
+        self._live_of: dict[str, Holding] = {}
+        self._history: list[dict[str, Any]] = []
+
+    async def load(self, membership_ids: Sequence[str]) -> None:
+        """Locks the subscriptions of these memberships, in the order of their ids, and reads all they have."""
+        connection = await self._unit.connection()
+        known = select(SubscriptionMembership.subscription_id).where(
+            SubscriptionMembership.whop_membership_id.in_(set(membership_ids))
+        )
+        await self._read(connection, Subscription.id.in_(known))
+
+    async def _read(self, connection: Any, which: Any) -> list[Holding]:
+        rows = (
+            await connection.execute(
+                select(Subscription.__table__).where(which).order_by(Subscription.id).with_for_update()
+            )
+        ).all()
+        holdings = {row.id: Holding.from_row(row) for row in rows}
+        if not holdings:
+            return []
+        members = await connection.execute(
+            select(SubscriptionMembership.__table__).where(SubscriptionMembership.subscription_id.in_(list(holdings)))
+        )
+        for row in members:
+            holding = holdings[row.subscription_id]
+            holding.add_row(row)
+            self._by_membership[row.whop_membership_id] = holding
+        return list(holdings.values())
+
+    async def adopt(self, observed: Sequence[ObservedMembership], find_owners: FindOwners) -> None:
+        """Finds the owners of memberships nobody knows yet, and what those owners have already."""
+        unknown = {
+            item.snapshot.membership_id: item.snapshot
+            for item in observed
+            if item.snapshot.membership_id not in self._by_membership
+            and rules.judge(None, self._incoming(item.snapshot), from_gateway=item.from_gateway) is Verdict.APPLY
+        }
+        if not unknown:
+            return
+        self._owners = await find_owners(self._unit, list(unknown.values()))
+        users = {owner.user_id for owner in self._owners.values()}
+        held = {holding.user_id: holding for holding in self._by_membership.values() if holding.is_live}
+        connection = await self._unit.connection()
+        # Read after the owners are known; a row inserted by somebody else meanwhile meets the unique index instead.
+        fresh = await self._read(
+            connection, Subscription.user_id.in_(users - held.keys()) & Subscription.status.in_(LIVE)
+        )
+        self._live_of = held | {holding.user_id: holding for holding in fresh}
+
+    def _incoming(self, snapshot: MembershipSnapshot) -> MembershipState:
+        terms = self._plans.get(snapshot.plan_id)
+        if terms is None:
+            raise UnknownGatewayPlan(snapshot.plan_id)
+        return state_from_snapshot(snapshot, terms.plan_id)
+
+    def apply(self, item: ObservedMembership) -> Verdict:
+        """Applies one snapshot in memory."""
+        incoming = self._incoming(item.snapshot)
+        holding = self._by_membership.get(incoming.membership_id)
+        held = holding.memberships.get(incoming.membership_id) if holding else None
+        verdict = rules.judge(held, incoming, from_gateway=item.from_gateway)
+        if verdict is not Verdict.APPLY:
+            return verdict
+        if holding is None:
+            holding = self._holding_for(incoming)
+            self._by_membership[incoming.membership_id] = holding
+        accepted = replace(
+            incoming,
+            status=rules.keep_known_status(held, incoming),
+            past_due_since=rules.past_due_since(held, incoming),
+            paused=held.paused if held is not None and item.snapshot.paused is None else incoming.paused,
+        )
+        holding.put(accepted)
+        self._derive(holding, item.cause)
+        return verdict
+
+    def _holding_for(self, incoming: MembershipState) -> Holding:
+        """A membership that is alive joins the user's live subscription; any other makes one of its own."""
+        owner = self._owners[incoming.membership_id]
+        live = self._live_of.get(owner.user_id)
+        if live is not None and live.is_live and incoming.status in rules.MEMBERSHIP_ALIVE:
+            return live
+        holding = Holding.new(new_id("sub", self._now), owner.user_id, owner.checkout_id, self._now)
+        if incoming.status in rules.MEMBERSHIP_ALIVE:
+            self._live_of[owner.user_id] = holding
+        return holding
+
+    def _derive(self, holding: Holding, cause: str) -> None:
+        memberships = list(holding.memberships.values())
+        plan_id = rules.current_membership(memberships).plan_id
+        after = rules.derive(memberships, self._grace[plan_id])
+        change = rules.describe(holding.state, after)
+        if change is None:
+            return
+        before, holding.state, holding.changed = holding.state, after, True
+        self._remember(holding, before, after, change, cause)
+
+    def _remember(
+        self,
+        holding: Holding,
+        before: SubscriptionState | None,
+        after: SubscriptionState,
+        change: rules.Change,
+        cause: str,
+    ) -> None:
+        self._history.append(
+            {
+                "id": new_id("sev", self._now),
+                "subscription_id": holding.id,
+                "user_id": holding.user_id,
+                "kind": change.kind,
+                "actor": "whop",
+                "cause": cause,
+                "before": rules.as_json(before) if before else None,
+                "after": rules.as_json(after),
+                "at": self._now,
+            }
+        )
+        self._unit.record(
+            SubscriptionChanged(
+                subscription_id=holding.id,
+                user_id=holding.user_id,
+                plan_id=after.plan_id,
+                kind=change.kind,
+                status=after.status.value,
+                started=change.started,
+                ended=change.ended,
+                trial=after.status is rules.Status.TRIALING,
+                checkout_id=holding.checkout_id,
+                membership_id=after.membership_id,
+                period_end=after.period_end,
+                grace_until=after.grace_until,
+                cause=cause,
+            )
+        )
+
+    async def write(self) -> None:
+        """Writes what changed: at most five statements, each with a list of rows."""
+        connection = await self._unit.connection()
+        holdings = {holding.id: holding for holding in self._by_membership.values()}
+        changed = [holding for holding in holdings.values() if holding.changed and holding.state is not None]
+        created = [holding for holding in changed if not holding.stored]
+        updated = [holding for holding in changed if holding.stored]
+        if updated:
+            # Before the inserts: one that ends makes room for its successor under the "one live" index.
+            rows = [{"key": h.id, **subscription_values(h, self._now, creating=False)} for h in updated]
+            await connection.execute(_UPDATE, rows)
+        if created:
+            await connection.execute(insert(Subscription), [subscription_values(h, self._now) for h in created])
+        touched = [
+            membership_row(holding, membership, self._now)
+            for holding in holdings.values()
+            for membership in holding.touched.values()
+        ]
+        if touched:
+            await connection.execute(_membership_upsert(), touched)
+        if self._history:
+            await connection.execute(insert(SubscriptionEvent), self._history)
+        for user_id in {holding.user_id for holding in changed}:
+            self._unit.notify(ACCESS_CHANNEL, user_id)
+
+
+# The columns to set follow from the parameters.
+_UPDATE = update(Subscription).where(Subscription.id == bindparam("key")).values(version=Subscription.version + 1)
+
+
+def _membership_upsert() -> Any:
+    statement = upsert(SubscriptionMembership)
+    fixed = {"whop_membership_id", "first_seen_at", "subscription_id", "user_id"}
+    return statement.on_conflict_do_update(
+        index_elements=["whop_membership_id"],
+        set_={
+            column.name: statement.excluded[column.name]
+            for column in SubscriptionMembership.__table__.columns
+            if column.name not in fixed
+        },
+    )

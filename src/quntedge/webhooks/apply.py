@@ -1,0 +1,272 @@
+"""Hands what is known about Whop's objects to the services that own the tables, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import select
+
+from quntedge.accounts.people import WhopIdentity, users_for_whop
+from quntedge.catalog.models import Plan
+from quntedge.checkout.queries import owners as checkout_owners
+from quntedge.gateway.port import (
+    EventKind,
+    GatewayEvent,
+    InvoiceSnapshot,
+    MembershipSnapshot,
+    PaymentSnapshot,
+    RefundSnapshot,
+)
+from quntedge.invoices.service import InvoiceLink, InvoiceService, ObservedInvoice
+from quntedge.kit.ids import is_id
+from quntedge.payments.models import PaymentTransaction
+from quntedge.payments.service import ObservedPayment, PaymentLink, PaymentService
+from quntedge.refunds.service import ObservedRefund, RefundedPayment, RefundService
+from quntedge.storage.unit_of_work import UnitOfWork
+from quntedge.storage.vault import Vault
+from quntedge.subscriptions.models import Subscription, SubscriptionMembership
+from quntedge.subscriptions.service import ObservedMembership, Owner, PlanTerms, SubscriptionService
+from quntedge.webhooks.errors import ObjectOutOfReach
+
+INTENT_KEY = "intent_id"
+"""Name under which our checkout's id travels in Whop's metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known for one event: its own snapshot, or the objects read from the gateway because of it."""
+
+    memberships: tuple[MembershipSnapshot, ...] = ()
+    payments: tuple[PaymentSnapshot, ...] = ()
+    refunds: tuple[RefundSnapshot, ...] = ()
+    invoices: tuple[InvoiceSnapshot, ...] = ()
+    from_gateway: bool = False
+    payment_failed: bool = False
+    """The event's name says that paying an explicit invoice failed, which its object does not."""
+
+    @classmethod
+    def of_event(cls, event: GatewayEvent) -> "Evidence":
+        """The delivery's own word, for events that may be believed."""
+        snapshot = event.snapshot
+        if isinstance(snapshot, MembershipSnapshot):
+            return cls(memberships=(snapshot,))
+        if isinstance(snapshot, PaymentSnapshot):
+            return cls(payments=(snapshot,))
+        if isinstance(snapshot, RefundSnapshot):
+            return cls(refunds=(snapshot,))
+        return cls(invoices=(snapshot,), payment_failed=event.kind is EventKind.INVOICE_PAYMENT_FAILED)
+
+
+class Applier:
+    """Applies evidence in the order memberships, payments, refunds, invoices, each kind all at once."""
+
+    def __init__(
+        self,
+        subscriptions: SubscriptionService,
+        payments: PaymentService,
+        refunds: RefundService,
+        invoices: InvoiceService,
+        vault: Vault,
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._payments = payments
+        self._refunds = refunds
+        self._invoices = invoices
+        self._vault = vault
+
+    async def apply(self, unit: UnitOfWork, items: Sequence[tuple[str, Evidence]]) -> list[str]:
+        """Applies (cause, evidence) pairs; answers for each `applied`, `unchanged`, `stale` or `reread`."""
+        found: list[list[str]] = [[] for _ in items]
+        await self._apply_memberships(unit, items, found)
+        await self._apply_payments(unit, items, found)
+        await self._apply_refunds(unit, items, found)
+        # Invoices are made from payments by a subscriber; explicit ones are merged into what it made.
+        await unit.dispatch()
+        await self._apply_invoices(unit, items, found)
+        return [_summary(verdicts) for verdicts in found]
+
+    async def _apply_memberships(
+        self, unit: UnitOfWork, items: Sequence[tuple[str, Evidence]], found: list[list[str]]
+    ) -> None:
+        observed = [
+            (index, ObservedMembership(snapshot, cause, evidence.from_gateway))
+            for index, (cause, evidence) in enumerate(items)
+            for snapshot in evidence.memberships
+        ]
+        if not observed:
+            return
+        verdicts = await self._subscriptions.apply(
+            unit, [item for _, item in observed], await _plan_terms(unit), self._find_owners
+        )
+        for (index, _), verdict in zip(observed, verdicts, strict=True):
+            found[index].append(verdict.value)
+
+    async def _apply_payments(
+        self, unit: UnitOfWork, items: Sequence[tuple[str, Evidence]], found: list[list[str]]
+    ) -> None:
+        observed = [
+            (index, ObservedPayment(snapshot, cause, evidence.from_gateway))
+            for index, (cause, evidence) in enumerate(items)
+            for snapshot in evidence.payments
+        ]
+        verdicts = await self._payments.apply(unit, [item for _, item in observed], self._find_payment_links)
+        for (index, _), verdict in zip(observed, verdicts, strict=True):
+            found[index].append(verdict.value)
+
+    async def _apply_refunds(
+        self, unit: UnitOfWork, items: Sequence[tuple[str, Evidence]], found: list[list[str]]
+    ) -> None:
+        observed = [
+            (index, ObservedRefund(snapshot, cause))
+            for index, (cause, evidence) in enumerate(items)
+            for snapshot in evidence.refunds
+        ]
+        if not observed:
+            return
+        payment_ids = {item.snapshot.payment_id for _, item in observed}
+        connection = await unit.connection()
+        rows = await connection.execute(
+            select(PaymentTransaction.id, PaymentTransaction.user_id, PaymentTransaction.whop_payment_id).where(
+                PaymentTransaction.whop_payment_id.in_(payment_ids)
+            )
+        )
+        payments = {row.whop_payment_id: RefundedPayment(row.id, row.user_id) for row in rows}
+        if payment_ids - payments.keys():
+            raise ObjectOutOfReach("A refund belongs to a payment that the gateway does not give us.")
+        await self._refunds.apply(unit, [item for _, item in observed], payments)
+        for index, _ in observed:
+            found[index].append("applied")
+
+    async def _apply_invoices(
+        self, unit: UnitOfWork, items: Sequence[tuple[str, Evidence]], found: list[list[str]]
+    ) -> None:
+        observed = [
+            (index, ObservedInvoice(snapshot, cause, evidence.payment_failed, evidence.from_gateway))
+            for index, (cause, evidence) in enumerate(items)
+            for snapshot in evidence.invoices
+        ]
+        verdicts = await self._invoices.apply(unit, [item for _, item in observed], self._find_invoice_links)
+        for (index, _), verdict in zip(observed, verdicts, strict=True):
+            found[index].append(verdict)
+
+    async def _find_owners(self, unit: UnitOfWork, snapshots: Sequence[MembershipSnapshot]) -> Mapping[str, Owner]:
+        """By the checkout in the metadata; else by who Whop says it is."""
+        intents = await checkout_owners(unit.session, _intents(snapshots))
+        owners: dict[str, Owner] = {}
+        strangers: dict[str, WhopIdentity] = {}
+        for snapshot in snapshots:
+            intent = intents.get(snapshot.metadata.get(INTENT_KEY, ""))
+            if intent is not None:
+                owners[snapshot.membership_id] = Owner(intent.user_id, snapshot.metadata[INTENT_KEY])
+            else:
+                strangers[snapshot.membership_id] = _identity(snapshot, snapshot.membership_id)
+        users = await users_for_whop(unit, self._vault, list(strangers.values()))
+        return owners | {key: Owner(users[identity.key]) for key, identity in strangers.items()}
+
+    async def _find_payment_links(
+        self, unit: UnitOfWork, snapshots: Sequence[PaymentSnapshot]
+    ) -> Mapping[str, PaymentLink]:
+        """By membership; for payments without one by the checkout in the metadata, else by who Whop says it is.
+
+        A payment whose membership we do not know is left out: the membership has to be read first.
+        """
+        if not snapshots:
+            return {}
+        known = await _memberships(unit, {s.membership_id for s in snapshots if s.membership_id})
+        intents = await checkout_owners(unit.session, _intents(snapshots))
+        links: dict[str, PaymentLink] = {}
+        strangers: dict[str, WhopIdentity] = {}
+        for snapshot in snapshots:
+            intent = intents.get(snapshot.metadata.get(INTENT_KEY, ""))
+            intent_id = snapshot.metadata[INTENT_KEY] if intent else None
+            if snapshot.membership_id is not None:
+                if snapshot.membership_id in known:
+                    link = known[snapshot.membership_id]
+                    links[snapshot.payment_id] = replace(link, checkout_id=intent_id or link.checkout_id)
+            elif intent is not None:
+                links[snapshot.payment_id] = PaymentLink(intent.user_id, None, intent.plan_id, intent_id)
+            else:
+                strangers[snapshot.payment_id] = _identity(snapshot, snapshot.payment_id)
+        users = await users_for_whop(unit, self._vault, list(strangers.values()))
+        return links | {key: PaymentLink(users[identity.key]) for key, identity in strangers.items()}
+
+    async def _find_invoice_links(
+        self, unit: UnitOfWork, snapshots: Sequence[InvoiceSnapshot]
+    ) -> Mapping[str, InvoiceLink]:
+        """By membership where an invoice names one, else by the member's newest subscription."""
+        connection = await unit.connection()
+        members = {s.member_id for s in snapshots if s.member_id}
+        memberships = {s.membership_id for s in snapshots if s.membership_id}
+        rows = await connection.execute(
+            select(SubscriptionMembership.__table__)
+            .where(
+                SubscriptionMembership.whop_member_id.in_(members)
+                | SubscriptionMembership.whop_membership_id.in_(memberships)
+            )
+            .order_by(SubscriptionMembership.first_seen_at)
+        )
+        by_member: dict[str, InvoiceLink] = {}
+        by_membership: dict[str, InvoiceLink] = {}
+        for row in rows:
+            link = InvoiceLink(row.user_id, row.subscription_id, row.plan_id)
+            by_membership[row.whop_membership_id] = link
+            if row.whop_member_id:
+                by_member[row.whop_member_id] = link
+        links: dict[str, InvoiceLink] = {}
+        strangers: dict[str, WhopIdentity] = {}
+        for snapshot in snapshots:
+            found = by_membership.get(snapshot.membership_id or "") or by_member.get(snapshot.member_id or "")
+            if found is not None:
+                links[snapshot.invoice_id] = found
+            else:
+                strangers[snapshot.invoice_id] = _identity(snapshot, snapshot.invoice_id)
+        users = await users_for_whop(unit, self._vault, list(strangers.values()))
+        return links | {key: InvoiceLink(users[identity.key]) for key, identity in strangers.items()}
+
+
+def _summary(verdicts: Sequence[str]) -> str:
+    """One word for an event with several objects: the most demanding one."""
+    for word in ("reread", "applied", "unchanged", "stale"):
+        if word in verdicts:
+            return word
+    return "unchanged"
+
+
+def _intents(snapshots: Sequence[MembershipSnapshot] | Sequence[PaymentSnapshot]) -> list[str]:
+    named = {snapshot.metadata.get(INTENT_KEY, "") for snapshot in snapshots}
+    return [intent for intent in named if is_id(intent, "chk")]
+
+
+def _identity(snapshot: MembershipSnapshot | PaymentSnapshot | InvoiceSnapshot, fallback: str) -> WhopIdentity:
+    """Whop's user where it tells (business buyers have none), else the member, else the object itself."""
+    name = None if isinstance(snapshot, InvoiceSnapshot) else snapshot.customer_name
+    return WhopIdentity(key=snapshot.user_id or snapshot.member_id or fallback, name=name)
+
+
+async def _plan_terms(unit: UnitOfWork) -> dict[str, PlanTerms]:
+    connection = await unit.connection()
+    rows: Any = await connection.execute(
+        select(Plan.id, Plan.whop_plan_id, Plan.grace_days).where(Plan.whop_plan_id.is_not(None))
+    )
+    return {row.whop_plan_id: PlanTerms(row.id, row.grace_days) for row in rows}
+
+
+async def _memberships(unit: UnitOfWork, ids: set[str]) -> dict[str, PaymentLink]:
+    if not ids:
+        return {}
+    connection = await unit.connection()
+    rows = await connection.execute(
+        select(
+            SubscriptionMembership.whop_membership_id,
+            SubscriptionMembership.user_id,
+            SubscriptionMembership.subscription_id,
+            SubscriptionMembership.plan_id,
+            Subscription.checkout_id,
+        )
+        .join(Subscription, Subscription.id == SubscriptionMembership.subscription_id)
+        .where(SubscriptionMembership.whop_membership_id.in_(ids))
+    )
+    return {
+        row.whop_membership_id: PaymentLink(row.user_id, row.subscription_id, row.plan_id, row.checkout_id)
+        for row in rows
+    }

@@ -1,0 +1,125 @@
+"""Reads and claims of the inbox."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An event this transaction alone may apply: its row is locked, and so is its lane."""
+
+    id: str
+    webhook_id: str
+    event_type: str
+    ordering_key: str
+    attempts: int
+    received_at: datetime
+
+
+# Rows somebody else works on are skipped, and so are those behind an older event of their lane that is away to be
+# read again or waits for its next attempt: only that membership waits.
+_CLAIM_DUE = text(
+    """
+    SELECT e.id, e.webhook_id, e.event_type, e.ordering_key, e.attempts, e.received_at
+    FROM webhook_event e
+    WHERE e.state IN ('received', 'processing', 'retrying') AND e.due_at <= :now
+      AND NOT EXISTS (
+        SELECT 1 FROM webhook_event w
+        WHERE w.ordering_key = e.ordering_key AND w.state IN ('processing', 'retrying')
+          AND w.id < e.id AND w.due_at > :now
+      )
+    ORDER BY e.due_at, e.id
+    LIMIT :limit
+    FOR UPDATE OF e SKIP LOCKED
+    """
+)
+
+_CLAIM_THESE = text(
+    """
+    SELECT e.id, e.webhook_id, e.event_type, e.ordering_key, e.attempts, e.received_at
+    FROM webhook_event e
+    WHERE e.id = ANY(:ids) AND e.state IN ('received', 'processing', 'retrying')
+    ORDER BY e.id
+    FOR UPDATE OF e SKIP LOCKED
+    """
+)
+
+# Held until the end of the transaction. Keys are locked in order, so that two workers cannot wait for each other.
+_LOCK_LANES = text(
+    """
+    SELECT key FROM (SELECT DISTINCT key FROM unnest(CAST(:keys AS text[])) AS k(key) ORDER BY key) AS lanes
+    WHERE pg_try_advisory_xact_lock(hashtextextended(key, 20260901))
+    """
+)
+
+_SETTLE = text(
+    """
+    UPDATE webhook_event AS e
+    SET state = s.state, outcome = s.outcome, error = s.error, due_at = coalesce(s.due_at, e.due_at),
+        attempts = s.attempts, processed_at = s.processed_at
+    FROM unnest(CAST(:id AS text[]), CAST(:state AS text[]), CAST(:outcome AS text[]), CAST(:error AS text[]),
+                CAST(:due_at AS timestamptz[]), CAST(:attempts AS int[]), CAST(:processed_at AS timestamptz[]))
+         AS s (id, state, outcome, error, due_at, attempts, processed_at)
+    WHERE e.id = s.id
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Where an event stands after an attempt."""
+
+    id: str
+    state: str
+    outcome: str | None
+    attempts: int
+    error: str | None = None
+    due_at: datetime | None = None
+    processed_at: datetime | None = None
+
+
+async def claim_due(connection: AsyncConnection, now: datetime, limit: int) -> list[Claimed]:
+    """The oldest due events nobody else is at, with their lanes."""
+    return await _with_lanes(connection, (await connection.execute(_CLAIM_DUE, {"now": now, "limit": limit})).all())
+
+
+async def claim_these(connection: AsyncConnection, ids: Sequence[str]) -> list[Claimed]:
+    """These events, as far as nobody else is at them."""
+    return await _with_lanes(connection, (await connection.execute(_CLAIM_THESE, {"ids": list(ids)})).all())
+
+
+async def _with_lanes(connection: AsyncConnection, rows: Sequence[Any]) -> list[Claimed]:
+    if not rows:
+        return []
+    keys = await connection.execute(_LOCK_LANES, {"keys": [row.ordering_key for row in rows]})
+    ours = set(keys.scalars())
+    claimed = [Claimed(*row) for row in rows if row.ordering_key in ours]
+    # Within a batch events are applied in the order of their arrival.
+    return sorted(claimed, key=lambda event: event.id)
+
+
+async def settle(connection: AsyncConnection, settlements: Sequence[Settlement]) -> None:
+    """Writes where events stand, all with one statement."""
+    if not settlements:
+        return
+    names = ("id", "state", "outcome", "error", "due_at", "attempts", "processed_at")
+    await connection.execute(_SETTLE, {name: [getattr(s, name) for s in settlements] for name in names})
+
+
+async def counts(connection: AsyncConnection) -> dict[str, int]:
+    """How many events are waiting, dead and quarantined now; served by the partial indexes."""
+    row = (
+        await connection.execute(
+            text(
+                "SELECT (SELECT count(*) FROM webhook_event WHERE state IN ('received', 'processing', 'retrying')),"
+                " (SELECT count(*) FROM webhook_event WHERE state = 'dead'),"
+                " (SELECT count(*) FROM webhook_event WHERE state = 'quarantined')"
+            )
+        )
+    ).one()
+    return {"waiting": row[0], "dead": row[1], "quarantined": row[2]}

@@ -1,0 +1,222 @@
+"""What deliveries do to the tables."""
+
+from datetime import UTC, datetime
+from itertools import permutations
+
+import pytest
+
+from tests.gateway import payloads
+from tests.gateway.payloads import money, native_membership, native_payment
+from tests.webhooks.world import INTENT, PLAN, USER, World, ours
+
+
+async def test_a_purchase_becomes_a_subscription_a_transaction_and_a_paid_invoice(world: World) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_1")
+    await world.event("payment.succeeded", native_payment(**ours()), "msg_2")
+    assert await world.work() == 2
+
+    assert await world.states() == {"msg_1": ("processed", "applied"), "msg_2": ("processed", "applied")}
+    subscription = await world.row("SELECT * FROM subscription")
+    assert subscription["user_id"] == USER
+    assert subscription["plan_id"] == PLAN
+    assert subscription["status"] == "active"
+    assert subscription["period_end"] == datetime(2026, 10, 29, 10, 15, 20, tzinfo=UTC)
+    assert subscription["checkout_id"] == INTENT
+    transaction = await world.row("SELECT * FROM payment_transaction")
+    assert (transaction["status"], transaction["total_minor"], transaction["tax_minor"]) == ("paid", 3161, 261)
+    assert transaction["subscription_id"] == subscription["id"]
+    invoice = await world.row("SELECT * FROM invoice")
+    assert (invoice["status"], invoice["number"], invoice["total_minor"]) == ("paid", "INV-2026-000001", 3161)
+    intent = await world.row("SELECT state, subscription_id FROM checkout_intent")
+    assert intent == {"state": "completed", "subscription_id": subscription["id"]}
+    assert world.whop.reads == []
+    mails = await world.rows("SELECT kind FROM notification")
+    assert mails == [{"kind": "subscription_confirmed"}]
+
+
+RENEWED = {
+    "current_period_start": "2026-10-29T10:15:20.000Z",
+    "current_period_end": "2026-11-28T10:15:20.000Z",
+    "updated_at": "2026-10-29T10:15:31.000Z",
+}
+
+
+async def test_a_renewal_moves_the_period_and_bills_again_though_its_metadata_is_gone(world: World) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_1")
+    await world.event("payment.succeeded", native_payment(**ours()), "msg_2")
+    await world.work()
+    renewal = native_payment(
+        id="pay_R2",
+        billing_reason="subscription_cycle",
+        metadata=None,
+        created_at="2026-10-29T10:15:21.000Z",
+        paid_at="2026-10-29T10:15:30.000Z",
+        updated_at="2026-10-29T10:15:31.000Z",
+    )
+    await world.event("payment.succeeded", renewal, "msg_3")
+    await world.event("membership.updated", native_membership(metadata={}, **RENEWED), "msg_4")
+    await world.work()
+
+    subscription = await world.row("SELECT id, status, period_end FROM subscription")
+    assert subscription["period_end"] == datetime(2026, 11, 28, 10, 15, 20, tzinfo=UTC)
+    numbers = await world.rows("SELECT number, status, subscription_id FROM invoice ORDER BY number")
+    assert [row["number"] for row in numbers] == ["INV-2026-000001", "INV-2026-000002"]
+    assert {row["subscription_id"] for row in numbers} == {subscription["id"]}
+    kinds = await world.rows("SELECT kind FROM notification ORDER BY id")
+    assert [row["kind"] for row in kinds] == ["subscription_confirmed", "renewal_paid"]
+    history = await world.rows("SELECT kind, before, after FROM subscription_event ORDER BY id")
+    assert [row["kind"] for row in history] == ["subscription.created", "subscription.renewed"]
+    assert history[1]["before"] == history[0]["after"]
+
+
+async def test_a_trial_has_no_invoice_for_nothing(world: World) -> None:
+    trial = native_membership(**ours(status="trialing", current_period_end="2026-10-06T10:15:20.000Z"))
+    free = native_payment(**ours(subtotal=money("0.00"), total=money("0.00"), tax_amount=None))
+    await world.event("membership.activated", trial, "msg_1")
+    await world.event("payment.succeeded", free, "msg_2")
+    await world.work()
+    subscription = await world.row("SELECT status, trial_end FROM subscription")
+    assert subscription == {"status": "trialing", "trial_end": datetime(2026, 10, 6, 10, 15, 20, tzinfo=UTC)}
+    assert await world.rows("SELECT * FROM invoice") == []
+    assert (await world.row("SELECT status FROM payment_transaction"))["status"] == "paid"
+    assert [row["kind"] for row in await world.rows("SELECT kind FROM notification")] == ["trial_started"]
+
+
+async def test_past_due_keeps_the_subscription_through_its_grace_and_recovery_clears_it(world: World) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_1")
+    late = {"status": "past_due", "updated_at": "2026-10-29T10:16:00.000Z"}
+    await world.event("membership.updated", native_membership(**late), "msg_2")
+    later = late | {"updated_at": "2026-10-30T10:16:00.000Z"}
+    await world.event("membership.updated", native_membership(**later), "msg_3")
+    await world.work()
+    subscription = await world.row("SELECT status, grace_until FROM subscription")
+    # Seven days from the first report; a later one does not lengthen the grace.
+    assert subscription == {"status": "past_due", "grace_until": datetime(2026, 11, 5, 10, 16, tzinfo=UTC)}
+    await world.event(
+        "membership.activated", native_membership(**RENEWED | {"updated_at": "2026-10-31T00:00:00Z"}), "m4"
+    )
+    await world.work()
+    assert await world.row("SELECT status, grace_until FROM subscription") == {"status": "active", "grace_until": None}
+
+
+async def test_an_unknown_status_takes_nothing_away_and_asks_for_a_look(world: World) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_1")
+    await world.work()
+    strange = world.whop.put(
+        "memberships", native_membership(status="hibernating", updated_at="2026-10-01T00:00:00.000Z")
+    )
+    await world.event("membership.updated", strange, "msg_2")
+    await world.work()
+    assert await world.row("SELECT status, needs_review FROM subscription") == {
+        "status": "active",
+        "needs_review": True,
+    }
+
+
+async def test_an_older_snapshot_never_overwrites_a_newer_one(world: World) -> None:
+    newer = native_membership(**ours(cancel_at_period_end=True, updated_at="2026-09-29T10:15:35.000Z"))
+    await world.event("membership.updated", newer, "msg_1")
+    await world.event("membership.activated", native_membership(**ours()), "msg_2")
+    await world.work()
+    assert (await world.row("SELECT cancel_at_period_end FROM subscription"))["cancel_at_period_end"] is True
+    assert (await world.states())["msg_2"] == ("stale", "newer_known")
+
+
+async def test_an_ended_membership_comes_back_only_when_whop_itself_says_so(world: World) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_1")
+    ended = native_membership(status="canceled", updated_at="2026-10-01T00:00:00.000Z")
+    await world.event("membership.deactivated", ended, "msg_2")
+    await world.work()
+    revived = native_membership(updated_at="2026-10-02T00:00:00.000Z")
+    world.whop.put("memberships", ended)
+    await world.event("membership.activated", revived, "msg_3")
+    await world.work()
+    assert (await world.row("SELECT status FROM subscription"))["status"] == "canceled"
+    world.whop.put("memberships", revived)
+    await world.event("membership.activated", revived, "msg_4")
+    await world.work()
+    assert (await world.row("SELECT status FROM subscription"))["status"] == "active"
+
+
+async def test_a_payment_of_an_unknown_membership_fetches_it(world: World) -> None:
+    world.whop.put("memberships", native_membership(**ours()))
+    world.whop.put("payments", native_payment(**ours()))
+    await world.event("payment.succeeded", native_payment(**ours()), "msg_1")
+    await world.work()
+    subscription = await world.row("SELECT id, user_id, status FROM subscription")
+    assert (subscription["user_id"], subscription["status"]) == (USER, "active")
+    assert (await world.row("SELECT subscription_id FROM payment_transaction"))["subscription_id"] == subscription["id"]
+
+
+async def test_a_membership_nobody_here_asked_for_gets_a_customer_of_its_own(world: World) -> None:
+    stranger = world.whop.put("memberships", native_membership(metadata={}))
+    await world.event("membership.activated", stranger, "msg_1")
+    await world.work()
+    user = await world.row("SELECT u.* FROM subscription s JOIN app_user u ON u.id = s.user_id")
+    assert (user["whop_user_id"], user["email"], user["password_hash"]) == (payloads.USER_ID, None, None)
+
+
+async def test_a_second_membership_of_a_customer_joins_and_takes_over_when_the_first_ends(world: World) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_1")
+    second = native_membership(
+        **ours(id="mem_2nd", current_period_end="2026-10-20T00:00:00.000Z", created_at="2026-09-29T11:00:00.000Z")
+    )
+    await world.event("membership.activated", second, "msg_2")
+    await world.work()
+    assert (await world.row("SELECT whop_membership_id FROM subscription"))["whop_membership_id"] == "mem_3Fd"
+    ended = native_membership(status="canceled", updated_at="2026-10-01T00:00:00.000Z")
+    await world.event("membership.deactivated", ended, "msg_3")
+    await world.work()
+    subscription = await world.row("SELECT status, whop_membership_id FROM subscription")
+    assert subscription == {"status": "active", "whop_membership_id": "mem_2nd"}
+
+
+FINAL = """
+    SELECT s.status, s.period_end, s.user_id, s.plan_id, s.cancel_at_period_end, s.checkout_id, m.gateway_updated_at,
+           t.status AS paid, t.total_minor, t.gateway_updated_at AS payment_at, t.subscription_id = s.id AS linked,
+           i.status AS billed, i.number, i.subscription_id = s.id AS invoice_linked, c.state AS checkout
+    FROM subscription s, subscription_membership m, payment_transaction t, invoice i, checkout_intent c
+"""
+
+
+@pytest.mark.slow
+async def test_every_order_of_a_purchase_with_duplicates_ends_the_same(world: World) -> None:
+    open_payment = ours(
+        status="open", substatus="incomplete", paid_at=None, refundable=False, updated_at="2026-09-29T10:15:21.000Z"
+    )
+    deliveries = [
+        ("membership.activated", native_membership(**ours())),
+        ("payment.created", native_payment(**open_payment)),
+        ("payment.succeeded", native_payment(**ours())),
+        ("membership.updated", native_membership(**ours(updated_at="2026-09-29T10:15:33.000Z"))),
+    ]
+    world.whop.put("memberships", deliveries[3][1])
+    world.whop.put("payments", deliveries[2][1])
+    seen = []
+    for number, order in enumerate(permutations(deliveries)):
+        for position, (event_type, data) in enumerate(order):
+            for _ in range(2):
+                await world.event(event_type, data, f"msg_{number}_{position}")
+            if position % 2 == number % 2:
+                await world.work()
+        await world.work()
+        seen.append(await world.row(FINAL))
+        assert {state for state, _ in (await world.states()).values()} <= {"processed", "stale"}
+        assert await world.row("SELECT count(*) AS mails FROM notification") == {"mails": 1}
+        await _forget(world)
+    assert len(seen) == 24
+    assert all(row == seen[0] for row in seen)
+
+
+async def _forget(world: World) -> None:
+    async with world.runtime.units() as unit:
+        connection = await unit.driver_connection()
+        await connection.execute("SET session_replication_role = replica")
+        for table in (
+            "subscription_event invoice invoice_counter payment_attempt payment_transaction subscription_membership "
+            "notification subscription webhook_event webhook_body procrastinate_jobs"
+        ).split():
+            await connection.execute(f"DELETE FROM {table}".encode())
+        await connection.execute("UPDATE checkout_intent SET state = 'open', subscription_id = NULL")
+        await connection.execute("SET session_replication_role = DEFAULT")
+        await unit.session.commit()

@@ -126,6 +126,13 @@ class Settings(BaseSettings):
         validation_alias="QUNTEDGE_DEMO",
         description="Shows the demo's mailbox and links to the emulator; refused with WHOP_ENVIRONMENT=production.",
     )
+    worker_metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        validation_alias="QUNTEDGE_WORKER_METRICS_PORT",
+        description="Port on which a worker serves its own Prometheus metrics. Unset: it serves none.",
+    )
     worker_batch: int = Field(
         500, ge=1, le=2000, validation_alias="QUNTEDGE_WORKER_BATCH", description="Webhook events claimed at once."
     )

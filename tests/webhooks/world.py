@@ -72,7 +72,7 @@ async def stand_in() -> AsyncIterator[StandIn]:
     app = Starlette(
         routes=[Route("/api/v1/{kind}", whop.listing), Route("/api/v1/{kind}/{id}", whop.one)],
     )
-    with socket.socket() as listener:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -58,8 +58,8 @@ def of_invoice_paid(fact: InvoicePaid) -> Cause | None:
 
 
 def of_payment(fact: PaymentRecorded) -> Cause | None:
-    """Each failed attempt to collect a payment gets one mail."""
-    if not fact.newly_failed:
+    """Each failed attempt to collect a renewal gets one mail. Whoever is declined at the checkout sees it there."""
+    if not fact.newly_failed or fact.billing_reason not in RENEWALS:
         return None
     attempt = fact.failed_attempt if fact.failed_attempt is not None else fact.attempts_failed
     params = {

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from quntedge.kit import crypto
@@ -95,8 +96,7 @@ class BodyStore:
         this_week = week_of(now)
         changed = 0
         for week in (this_week + timedelta(weeks=n) for n in range(WEEKS_AHEAD)):
-            if week not in existing:
-                await _create_partition(connection, week)
+            if week not in existing and await _create_partition(connection, week):
                 changed += 1
         for week in existing:
             if _end(week) <= now - RETENTION:
@@ -121,19 +121,20 @@ async def _partitions(connection: AsyncConnection) -> set[date]:
     return {date.fromisocalendar(int(row.name[-7:-3]), int(row.name[-2:]), 1) for row in rows}
 
 
-async def _create_partition(connection: AsyncConnection, week: date) -> None:
-    """Rows of that week that had to go to the default partition are moved over in the same transaction."""
+async def _create_partition(connection: AsyncConnection, week: date) -> bool:
+    """Makes a week's partition, unless deliveries of that week came first and are in the default partition.
+
+    Those stay there: moving rows between partitions can hide them from a reader whose snapshot is older than the move
+    (it looks only into the new partition, where they are not visible to it yet). They are deleted when they expire.
+    """
     name, start, end = _name(week), _start(week).isoformat(), _end(week).isoformat()
-    await connection.execute(text(f"CREATE TABLE {name} (LIKE webhook_body INCLUDING ALL)"))
-    await connection.execute(
-        text(
-            f"WITH moved AS (DELETE FROM webhook_body_default WHERE received_at >= '{start}' AND received_at < '{end}'"  # noqa: S608 (our own dates)
-            f" RETURNING *) INSERT INTO {name} SELECT * FROM moved"
-        )
-    )
-    await connection.execute(
-        text(f"ALTER TABLE webhook_body ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')")
-    )
+    statement = f"CREATE TABLE {name} PARTITION OF webhook_body FOR VALUES FROM ('{start}') TO ('{end}')"
+    try:
+        async with connection.begin_nested():
+            await connection.execute(text(statement))
+    except IntegrityError:
+        return False
+    return True
 
 
 def _name(week: date) -> str:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from quntedge.gateway.port import EventKind, Gateway, GatewayError, GatewayEvent, RefundSnapshot
 from quntedge.webhooks.apply import Evidence
-from quntedge.webhooks.rules import Needs, needs_of
+from quntedge.webhooks.needs import Needs, needs_of
 
 CONCURRENT_READS = 8
 

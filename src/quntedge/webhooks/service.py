@@ -22,6 +22,7 @@ from quntedge.webhooks import queries, rules
 from quntedge.webhooks.apply import Applier, Evidence
 from quntedge.webhooks.bodies import BodyStore
 from quntedge.webhooks.errors import ObjectOutOfReach
+from quntedge.webhooks.needs import must_reread
 from quntedge.webhooks.queries import Claimed, Settlement
 from quntedge.webhooks.reader import GatewayReader
 
@@ -153,7 +154,7 @@ class WebhookService:
                 continue
             if item.claimed.id in evidence:
                 ready.append((item, evidence[item.claimed.id]))
-            elif rules.must_reread(item.event):
+            elif must_reread(item.event):
                 item.state, item.outcome = "processing", "reading"
             else:
                 ready.append((item, Evidence.of_event(item.event)))

@@ -1,0 +1,59 @@
+"""What will happen by itself, in order of time."""
+
+import asyncio
+import heapq
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What an entry of the agenda is about; its id names the object."""
+
+    MEMBERSHIP = "membership"
+    TRIAL_NOTICE = "trial_notice"
+    PAYMENT_RETRY = "payment_retry"
+    REFUND = "refund"
+    DELIVERY = "delivery"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Happening:
+    """Entries of equal time keep the order in which they were entered."""
+
+    at: datetime
+    number: int
+    kind: Kind = field(compare=False)
+    object_id: str = field(compare=False)
+
+
+@dataclass(slots=True)
+class Agenda:
+    """A heap whose entries are never removed early: an object that changed its mind simply carries another time, and
+    the old entry is dropped when its turn comes (`Happening.at` no longer agrees with the object)."""
+
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set whenever something was entered; whoever waits for the next happening clears it."""
+    _heap: list[Happening] = field(default_factory=list)
+    _number: int = 0
+
+    def enter(self, at: datetime, kind: Kind, object_id: str) -> None:
+        """Adds a happening; what was entered for the object before stays and turns stale."""
+        self._number += 1
+        heapq.heappush(self._heap, Happening(at, self._number, kind, object_id))
+        self.changed.set()
+
+    def next_at(self) -> datetime | None:
+        """Time of the earliest entry, stale ones included; None when there is none."""
+        return self._heap[0].at if self._heap else None
+
+    def take_until(self, limit: datetime) -> list[Happening]:
+        """Removes and returns everything due at or before `limit`, earliest first."""
+        due: list[Happening] = []
+        while self._heap and self._heap[0].at <= limit:
+            due.append(heapq.heappop(self._heap))
+        return due
+
+    def clear(self) -> None:
+        """Drops everything."""
+        self._heap.clear()

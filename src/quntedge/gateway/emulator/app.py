@@ -1,0 +1,108 @@
+"""The emulator as an ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ExceptionHandler
+
+from quntedge.gateway.emulator import (
+    api_catalog,
+    api_checkouts,
+    api_customers,
+    api_memberships,
+    api_payments,
+    api_promos,
+    api_webhooks,
+    checkout_page,
+    console,
+    control,
+    manage_page,
+)
+from quntedge.gateway.emulator.config import EmulatorConfig
+from quntedge.gateway.emulator.errors import ApiFault
+from quntedge.gateway.emulator.gate import Gate, SameOrigin
+from quntedge.gateway.emulator.requests import answer, fault_answer
+from quntedge.gateway.emulator.runtime import Runtime
+from quntedge.kit.clock import Clock
+
+API_ROUTES = [
+    *api_catalog.ROUTES,
+    *api_checkouts.ROUTES,
+    *api_memberships.ROUTES,
+    *api_payments.ROUTES,
+    *api_customers.ROUTES,
+    *api_promos.ROUTES,
+    *api_webhooks.ROUTES,
+]
+
+_STYLE = (Path(__file__).parent / "templates" / "emulator.css").read_bytes()
+
+
+def create_emulator(config: EmulatorConfig, real_clock: Clock | None = None) -> Starlette:
+    """Builds the emulator. Its state lives as long as the application; deliveries and time run within its lifespan.
+
+    Raises:
+        quntedge.gateway.emulator.snapshots.SnapshotUnreadable: the configured snapshot file cannot be used.
+    """
+    runtime = Runtime(config, real_clock)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with runtime.running():
+            yield
+
+    handlers: dict[int | type[Exception], ExceptionHandler] = {
+        ApiFault: _on_fault,
+        HTTPException: _on_http_exception,
+    }
+    api = Starlette(routes=API_ROUTES, exception_handlers=handlers)
+    api.state.runtime = runtime
+    controls = Starlette(routes=[*control.ROUTES, *console.ROUTES], exception_handlers=handlers)
+    controls.state.runtime = runtime
+    app = Starlette(
+        routes=[
+            Mount("/api/v1", Gate(api, runtime.world)),
+            Mount("/_control", SameOrigin(controls)),
+            *checkout_page.ROUTES,
+            *manage_page.ROUTES,
+            Route("/", console.show),
+            Route("/emulator.css", style),
+            Route("/health", health),
+        ],
+        exception_handlers=handlers,
+        lifespan=lifespan,
+    )
+    app.state.runtime = runtime
+    return app
+
+
+async def health(_: Request) -> Response:
+    """Says that the program answers."""
+    return answer({"status": "ok"})
+
+
+async def style(_: Request) -> Response:
+    """The style sheet of all pages."""
+    return Response(_STYLE, media_type="text/css", headers={"cache-control": "max-age=300"})
+
+
+async def _on_fault(_: Request, error: Exception) -> Response:
+    if not isinstance(error, ApiFault):
+        raise error
+    return fault_answer(error)
+
+
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    names = {404: "not_found", 405: "method_not_allowed"}
+    fault = ApiFault(error.status_code, names.get(error.status_code, "bad_request"), str(error.detail))
+    response = fault_answer(fault)
+    response.headers.update(error.headers or {})
+    return response

@@ -1,0 +1,236 @@
+"""The legacy JSON shapes: what endpoints without a version pin receive, and every refund webhook."""
+
+from quntedge.gateway.emulator.config import EmulatorConfig
+from quntedge.gateway.emulator.records import Member, Membership, Payment, Person, Refund
+from quntedge.gateway.emulator.shapes import BuyerShapes, instrument, refundable
+from quntedge.gateway.emulator.store import Store
+from quntedge.gateway.emulator.wire import JsonObject, iso, iso_or_none, number
+
+
+class LegacyShapes:
+    """Renders records with nested objects and floating amounts, as API versions before 2026-07 did."""
+
+    def __init__(self, config: EmulatorConfig, store: Store, native: BuyerShapes) -> None:
+        self._config = config
+        self._store = store
+        self._native = native
+
+    def _company(self) -> JsonObject:
+        return {"id": self._config.account_id, "title": self._config.account_title, "route": "emulator"}
+
+    def _user(self, person: Person) -> JsonObject:
+        return {"id": person.id, "username": person.username, "name": person.name, "email": person.email}
+
+    def _plan(self, plan_id: str) -> JsonObject:
+        return {"id": plan_id, "metadata": self._store.tables.plans[plan_id].metadata, "internal_notes": None}
+
+    def _product(self, product_id: str) -> JsonObject:
+        product = self._store.tables.products[product_id]
+        return {"id": product.id, "title": product.title, "route": product.route, "metadata": product.metadata}
+
+    def membership(self, membership: Membership) -> JsonObject:
+        """MembershipLegacy: nested objects, `renewal_period_*`."""
+        person = self._store.tables.people[membership.user_id]
+        renewal = membership.renewal_price
+        paid = next((p.total for p in self._store.payments_of(membership.id) if p.status == "paid"), None)
+        return {
+            "id": membership.id,
+            "cancel_at_period_end": membership.cancel_at_period_end,
+            "cancel_option": membership.cancel_option,
+            "cancelation_status": _cancelation_status(membership),
+            "canceled_at": iso_or_none(membership.canceled_at),
+            "cancellation_reason": membership.cancellation_reason,
+            "checkout_configuration_id": membership.checkout_id,
+            "company": {"id": self._config.account_id, "title": self._config.account_title},
+            "created_at": iso(membership.created_at),
+            "currency": membership.initial_price.currency,
+            "custom_field_responses": [],
+            "feedback_option": None,
+            "formatted_renewal_price": None if renewal is None else renewal.format(),
+            "initial_price_paid": (paid or membership.initial_price).format(),
+            "joined_at": iso(membership.created_at),
+            "license_key": membership.license_key,
+            "manage_url": self._native.manage_url(membership.member_id),
+            "member": {"id": membership.member_id},
+            "metadata": membership.metadata,
+            "payment_collection_paused": membership.paused_at is not None,
+            "plan": self._plan(membership.plan_id),
+            "product": self._product(membership.product_id),
+            "promo_code": None,
+            "renewal_period_end": iso_or_none(membership.current_period_end),
+            "renewal_period_start": iso_or_none(membership.current_period_start),
+            "status": membership.status,
+            "updated_at": iso(membership.updated_at),
+            "user": {**self._user(person), "profile_pic": "https://assets.invalid/avatar.png"},
+        }
+
+    def payment(self, payment: Payment) -> JsonObject:
+        """PaymentLegacy: amounts as JSON numbers, nested objects."""
+        native = self._native.payment(payment)
+        person = self._store.tables.people[payment.user_id]
+        total, net = number(payment.total), float(native["amount_after_fees"]["amount"])
+        return {
+            **self._payment_card(payment),
+            **self._payment_relations(payment),
+            **{key: native[key] for key in _COMMON_PAYMENT_KEYS},
+            "amount_after_fees": net,
+            "application_fee": None,
+            "company": self._company(),
+            "disputes": None,
+            "fees": [],
+            "financing_transactions": [],
+            "last_payment_attempt": native["last_payment_attempt_at"],
+            "next_payment_attempt": native["next_payment_attempt_at"],
+            "refundable": refundable(payment),
+            "refunded_amount": number(payment.refunded) if payment.refunded else None,
+            "refunds": [self._short_refund(refund) for refund in self._store.refunds_of(payment.id)],
+            "resolutions": None,
+            "settlement_amount": net,
+            "settlement_currency": payment.total.currency,
+            "subtotal": total,
+            "tax_amount": None,
+            "tax_refunded_amount": 0,
+            "total": total,
+            "usd_total": total if payment.total.currency == "usd" else None,
+            "user": self._user(person),
+        }
+
+    def _payment_card(self, payment: Payment) -> JsonObject:
+        method = self._store.tables.methods.get(payment.payment_method_id or "")
+        if method is None:
+            return {"card_brand": None, "card_last4": None, "payment_method": None, "payment_instrument": None}
+        return {
+            "card_brand": method.brand,
+            "card_last4": method.last4,
+            "card_exp_month": method.exp_month,
+            "card_exp_year": method.exp_year,
+            "payment_method_type": "card",
+            "payment_instrument": instrument(method),
+            "payment_method": {
+                "id": method.id,
+                "created_at": iso(method.created_at),
+                "payment_method_type": "card",
+                "card": {
+                    "brand": method.brand,
+                    "last4": method.last4,
+                    "exp_month": method.exp_month,
+                    "exp_year": method.exp_year % 100,
+                },
+            },
+        }
+
+    def _payment_relations(self, payment: Payment) -> JsonObject:
+        membership = self._store.tables.memberships.get(payment.membership_id or "")
+        return {
+            "member": {"id": payment.member_id, "phone": None},
+            "membership": None if membership is None else {"id": membership.id, "status": membership.status},
+            "plan": self._plan(payment.plan_id),
+            "product": self._product(payment.product_id),
+            "promo_code": None,
+        }
+
+    def _short_refund(self, refund: Refund) -> JsonObject:
+        return {
+            "id": refund.id,
+            "amount": number(refund.amount),
+            "created_at": iso(refund.created_at),
+            "currency": refund.amount.currency,
+            "status": refund.status,
+        }
+
+    def refund(self, refund: Refund) -> JsonObject:
+        """RefundLegacy: no `updated_at` and no reason, whatever the endpoint's pin."""
+        payment = self._store.tables.payments[refund.payment_id]
+        legacy_payment = self.payment(payment)
+        return {
+            **self._short_refund(refund),
+            "metadata": refund.metadata,
+            "payment": {key: legacy_payment[key] for key in _REFUND_PAYMENT_KEYS if key in legacy_payment},
+            "provider": "stripe",
+            "provider_created_at": iso(refund.created_at),
+            "reference_status": "pending" if refund.status == "pending" else "unavailable",
+            "reference_type": None,
+            "reference_value": None,
+        }
+
+    def member(self, member: Member) -> JsonObject:
+        """MemberLegacy."""
+        native = self._native.member(member)
+        person = self._store.tables.people[member.user_id]
+        return {
+            "id": member.id,
+            "access_level": native["access_level"],
+            "company": self._company(),
+            "company_token_balance": 0,
+            "created_at": iso(member.created_at),
+            "joined_at": iso(member.joined_at),
+            "phone": None,
+            "status": member.status,
+            "updated_at": iso(member.updated_at),
+            "usd_total_spent": number(self._native.spent(member)),
+            "user": self._user(person),
+        }
+
+
+_COMMON_PAYMENT_KEYS = (
+    "id",
+    "auto_refunded",
+    "billing_address",
+    "billing_reason",
+    "checkout_configuration_id",
+    "created_at",
+    "currency",
+    "customer_phone",
+    "decline_code",
+    "dispute_alerted_at",
+    "failure_message",
+    "financing_installments_count",
+    "metadata",
+    "needs_tracking",
+    "paid_at",
+    "payments_failed",
+    "recovery_url",
+    "refunded_at",
+    "retryable",
+    "risk_score",
+    "risk_signals",
+    "settlement_time_at",
+    "shipping_address",
+    "status",
+    "substatus",
+    "tax_behavior",
+    "three_ds_verified",
+    "updated_at",
+    "verification_checks",
+    "voidable",
+)
+
+_REFUND_PAYMENT_KEYS = (
+    "id",
+    "billing_reason",
+    "card_brand",
+    "card_last4",
+    "created_at",
+    "currency",
+    "dispute_alerted_at",
+    "member",
+    "membership",
+    "metadata",
+    "paid_at",
+    "payment_method_type",
+    "plan",
+    "product",
+    "subtotal",
+    "tax_amount",
+    "tax_behavior",
+    "tax_refunded_amount",
+    "total",
+    "usd_total",
+    "user",
+)
+
+
+def _cancelation_status(membership: Membership) -> str | None:
+    if membership.status == "canceled":
+        return "left"
+    return "canceling" if membership.cancel_at_period_end else None

@@ -1,0 +1,116 @@
+"""What the billing engine does by itself: renewals, conversions of trials, retries, ends of periods."""
+
+from datetime import datetime, timedelta
+
+from quntedge.gateway.emulator import memberships
+from quntedge.gateway.emulator.billing import retry_delay
+from quntedge.gateway.emulator.cards import Decline, decline_off_session
+from quntedge.gateway.emulator.records import Membership, Payment
+from quntedge.gateway.emulator.world import World
+from quntedge.kit.money import Money
+
+_NO_METHOD = Decline("contact_issuer", "There is no payment method to charge.")
+
+
+def due(world: World, membership: Membership, at: datetime) -> None:
+    """Does what the membership was due for."""
+    if membership.status == "completed":
+        memberships.end(world, membership, at, "expired")
+    elif membership.cancel_at_period_end:
+        memberships.end(world, membership, at, "canceled")
+    elif membership.paused_at is not None:
+        memberships.resume(world, membership, at)
+    else:
+        _renew(world, membership, at)
+
+
+def announce_trial_end(world: World, membership: Membership, at: datetime) -> None:
+    """Sends membership.trial_ending_soon, once per trial end."""
+    membership.trial_notice_at = None
+    world.announcer.emit("membership.trial_ending_soon", membership, at)
+
+
+def _renew(world: World, membership: Membership, at: datetime) -> None:
+    """Bills the next period. Renewals carry no metadata and no checkout: integrations report both missing."""
+    price = membership.renewal_price or Money.zero(membership.initial_price.currency)
+    payment = Payment(
+        id=world.store.new_id("pay"),
+        created_at=at,
+        updated_at=at,
+        member_id=membership.member_id,
+        user_id=membership.user_id,
+        plan_id=membership.plan_id,
+        product_id=membership.product_id,
+        billing_reason="subscription_cycle",
+        total=price,
+        refunded=Money.zero(price.currency),
+        membership_id=membership.id,
+        payment_method_id=membership.payment_method_id,
+    )
+    world.store.add_payment(payment)
+    world.announcer.emit("payment.created", payment, at)
+    attempt(world, membership, payment, at)
+
+
+def attempt(world: World, membership: Membership, payment: Payment, at: datetime) -> bool:
+    """Charges an open renewal once; returns whether it was paid."""
+    payment.payment_method_id = membership.payment_method_id
+    payment.last_payment_attempt_at = at
+    world.schedule_retry(payment, None)
+    decline = _decline(world, membership)
+    if decline is not None:
+        _declined(world, membership, payment, decline, at)
+        return False
+    payment.status, payment.substatus, payment.paid_at = "paid", "succeeded", at
+    payment.decline_code = payment.failure_message = None
+    world.store.touch(payment, at)
+    world.announcer.emit("payment.succeeded", payment, at)
+    start = membership.current_period_end or at
+    memberships.change(
+        world,
+        membership,
+        at,
+        status="active",
+        current_period_start=start,
+        current_period_end=start + timedelta(days=membership.billing_period_days or 0),
+    )
+    return True
+
+
+def _decline(world: World, membership: Membership) -> Decline | None:
+    if membership.declines_ahead:
+        membership.declines_ahead -= 1
+        return Decline(membership.decline_code_ahead, "The card was declined.")
+    method = world.store.tables.methods.get(membership.payment_method_id or "")
+    return _NO_METHOD if method is None else decline_off_session(method.behaviour)
+
+
+def _declined(world: World, membership: Membership, payment: Payment, decline: Decline, at: datetime) -> None:
+    payment.substatus = "past_due"
+    payment.payments_failed += 1
+    payment.decline_code, payment.failure_message = decline.code, decline.message
+    delay = retry_delay(payment.payments_failed)
+    keeps_trying = world.failure_behavior == "none"
+    if delay is None and keeps_trying:
+        delay = timedelta(days=membership.billing_period_days or 1)
+    world.schedule_retry(payment, None if delay is None else at + delay)
+    world.store.touch(payment, at)
+    world.announcer.emit("payment.failed", payment, at)
+    if membership.status != "past_due":
+        memberships.change(world, membership, at, status="past_due")
+    if delay is None:
+        memberships.give_up(world, payment, at, "uncollectible", "uncollectible")
+        memberships.end(world, membership, at, "canceled")
+
+
+def retry(world: World, payment: Payment, at: datetime) -> bool:
+    """Tries an open payment of a membership again; returns whether it was paid."""
+    return attempt(world, world.store.tables.memberships[payment.membership_id or ""], payment, at)
+
+
+def replace_method(world: World, membership: Membership, method_id: str, at: datetime) -> None:
+    """Uses another stored card from now on; an open past-due payment is tried with it at once."""
+    memberships.change(world, membership, at, payment_method_id=method_id)
+    payment = world.store.open_payment(membership.id)
+    if payment is not None and membership.status == "past_due":
+        attempt(world, membership, payment, at)

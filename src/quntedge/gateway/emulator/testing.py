@@ -1,0 +1,149 @@
+"""Runs the emulator inside a test, on a real loopback port.
+
+async with running_emulator() as emu:
+    await emu.register_webhook("http://127.0.0.1:9000/hook", secret="ws_test")
+    paid = await emu.pay(checkout_id, email="kim@customer.test")
+    await emu.advance(days=30)
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+
+from quntedge.gateway.emulator.app import create_emulator
+from quntedge.gateway.emulator.config import EmulatorConfig
+from quntedge.gateway.emulator.runtime import Runtime
+from quntedge.gateway.emulator.serving import EmulatorServer
+from quntedge.kit.clock import Clock
+
+_START_SECONDS = 10.0
+_CONTROL_TIMEOUT_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEmulator:
+    """A served emulator. Everything here goes over HTTP, except `runtime`, which is the inside of it."""
+
+    url: str
+    config: EmulatorConfig
+    control: httpx.AsyncClient
+    """Speaks to `/_control`; its base address is already set."""
+    runtime: Runtime
+
+    @property
+    def api_base_url(self) -> str:
+        """Where API clients point."""
+        return f"{self.url}/api/v1"
+
+    @property
+    def control_url(self) -> str:
+        """For `FollowingClock`."""
+        return f"{self.url}/_control"
+
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        response = await self.control.post(path, json=body)
+        if response.is_error:
+            raise RuntimeError(f"the emulator refused {path}: {response.text}")
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def advance(self, **step: float | str) -> dict[str, Any]:
+        """Moves the clock: `days=30`, `hours=`, `minutes=`, `seconds=`, `months=`, or `to="2026-…Z"`.
+
+        Returns `{"now", "events", "deliveries"}` after the first delivery attempts of all that happened.
+        """
+        return await self._post("clock/advance", dict(step))
+
+    async def pay(
+        self,
+        checkout_id: str,
+        card: str = "4242424242424242",
+        *,
+        email: str,
+        name: str | None = None,
+        challenge: str = "pass",
+    ) -> dict[str, Any]:
+        """Pays a checkout without its page.
+
+        Returns `{"outcome": "paid" | "declined" | "challenge", "payment", "membership", "redirect_url"}`.
+        """
+        body = {"checkout_id": checkout_id, "card": card, "email": email, "name": name, "challenge": challenge}
+        return await self._post("pay", body)
+
+    async def register_webhook(
+        self, url: str, secret: str, legacy: bool = False, events: list[str] | None = None
+    ) -> dict[str, Any]:
+        """Adds an endpoint with this secret; `legacy` leaves it unpinned. Returns the endpoint."""
+        return await self._post("webhooks", {"url": url, "secret": secret, "legacy": legacy, "events": events})
+
+    async def decline_next(self, membership_id: str, times: int = 1, decline_code: str | None = None) -> None:
+        """Declines the next automatic charges of a membership."""
+        body = {"times": times, "decline_code": decline_code}
+        await self._post(f"memberships/{membership_id}/decline_next", body)
+
+    async def faults(self, **settings: int | bool) -> dict[str, Any]:
+        """Sets `duplicate=`, `reorder=`, `drop_next=`, `delay_ms=` of deliveries."""
+        return await self._post("faults", dict(settings))
+
+    async def settle(self) -> None:
+        """Waits until nothing is due and no delivery is queued or on its way. Retries that wait do not count."""
+        await self._post("settle", {})
+
+    async def reset(self) -> None:
+        """Forgets all objects but webhook endpoints."""
+        await self._post("reset", {})
+
+    async def state(self) -> dict[str, Any]:
+        """Counts of everything: what `GET /_control/state` answers."""
+        answer: dict[str, Any] = (await self.control.get("state")).json()
+        return answer
+
+
+class _Server(EmulatorServer):
+    """Leaves the signal handlers of the test runner alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def running_emulator(
+    config: EmulatorConfig | None = None, port: int = 0, real_clock: Clock | None = None
+) -> AsyncIterator[RunningEmulator]:
+    """Serves an emulator in the current event loop, on a free port unless told otherwise.
+
+    The configuration's `public_base_url` is replaced by the address it is served at.
+    """
+    # asyncio turns Nagle's algorithm off only where the socket names TCP; without it every answer waits 40 ms.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = replace(config or EmulatorConfig(), public_base_url=url)
+        app = create_emulator(config, real_clock)
+        server = _Server(app)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while not server.started and not serving.done():
+                    await asyncio.sleep(0.005)
+            if serving.done():
+                raise RuntimeError("the emulator did not start") from serving.exception()
+            async with httpx.AsyncClient(
+                base_url=f"{url}/_control/",
+                timeout=_CONTROL_TIMEOUT_SECONDS,
+                trust_env=False,
+                verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # plain HTTP: no certificates need to be read
+            ) as control:
+                yield RunningEmulator(url, config, control, app.state.runtime)
+        finally:
+            server.should_exit = True
+            await serving

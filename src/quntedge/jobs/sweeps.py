@@ -1,0 +1,52 @@
+"""The chores that come again: what no single event starts, or what a lost one left behind."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from quntedge.jobs.ticker import Sweep
+from quntedge.storage.jobs import JobQueue
+from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+
+Chore = Callable[[UnitOfWork, datetime], Awaitable[int]]
+"""Does its work in the given unit, as of the given time, and returns how many things it dealt with."""
+
+
+def mails_due(send_due: Callable[[], Awaitable[int]]) -> Sweep:
+    """Mails whose back-off or lease has ended."""
+    return Sweep("notifications.due", timedelta(seconds=15), send_due)
+
+
+def stalled_jobs(jobs: JobQueue) -> Sweep:
+    """Jobs of workers that vanished."""
+    return Sweep("jobs.stalled", timedelta(minutes=1), jobs.revive_stalled)
+
+
+def housekeeping(
+    units: UnitOfWorkFactory,
+    *,
+    expire_checkouts: Chore,
+    purge_idempotency: Chore,
+    maintain_inbox: Callable[[UnitOfWork], Awaitable[int]],
+) -> list[Sweep]:
+    """The chores of other features, each one transaction."""
+
+    async def inbox(unit: UnitOfWork, _now: datetime) -> int:
+        return await maintain_inbox(unit)
+
+    return [
+        in_unit("checkout.expire", timedelta(minutes=5), units, expire_checkouts),
+        in_unit("idempotency.purge", timedelta(hours=1), units, purge_idempotency),
+        in_unit("inbox.maintain", timedelta(hours=6), units, inbox),
+    ]
+
+
+def in_unit(name: str, every: timedelta, units: UnitOfWorkFactory, chore: Chore) -> Sweep:
+    """A chore that is one transaction: committed when it returns, rolled back when it raises."""
+
+    async def run() -> int:
+        async with units() as unit:
+            count = await chore(unit, unit.clock.now())
+            await unit.commit()
+        return count
+
+    return Sweep(name, every, run)

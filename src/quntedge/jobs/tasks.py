@@ -1,0 +1,46 @@
+"""The jobs a worker knows by name. Each may be done twice without harm."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import procrastinate
+
+from quntedge.gateway.port import GatewayError
+from quntedge.notifications.service import SEND_DUE
+from quntedge.storage.jobs import JobQueue
+from quntedge.storage.unit_of_work import UnitOfWork
+
+RETIRE_CHECKOUT = "checkout.retire"
+"""Name of the job that makes a used checkout link unusable."""
+
+# Waits of 4, 16, 64 … seconds, then an hour or so: a gateway that is down for a lunch break is not a failure.
+_GATEWAY_RETRY = procrastinate.RetryStrategy(max_attempts=6, exponential_wait=4, retry_exceptions={GatewayError})
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """What the jobs call."""
+
+    send_due: Callable[[], Awaitable[int]]
+    retire_checkout: Callable[[str], Awaitable[None]]
+
+
+def register(app: procrastinate.App, handlers: Handlers) -> None:
+    """Teaches a worker's app the tasks. An app that only enqueues needs none of them."""
+
+    @app.task(name=SEND_DUE)
+    async def send_due() -> None:
+        await handlers.send_due()
+
+    @app.task(name=RETIRE_CHECKOUT, retry=_GATEWAY_RETRY)
+    async def retire_checkout(checkout_id: str) -> None:
+        await handlers.retire_checkout(checkout_id)
+
+
+def retire_later(jobs: JobQueue) -> Callable[[UnitOfWork, list[str]], Awaitable[None]]:
+    """The hook by which the checkout feature has links retired, one job each, in the unit's transaction."""
+
+    async def defer(unit: UnitOfWork, checkout_ids: list[str]) -> None:
+        await jobs.defer_many(unit, RETIRE_CHECKOUT, [{"checkout_id": checkout_id} for checkout_id in checkout_ids])
+
+    return defer

@@ -1,0 +1,227 @@
+"""The one place where services are built and facts find their subscribers."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from quntedge.access.service import AccessService
+from quntedge.accounts.api_keys import ApiKeyService
+from quntedge.accounts.service import AccountService
+from quntedge.catalog.service import CatalogService
+from quntedge.checkout.idempotency import IdempotencyService
+from quntedge.checkout.outcomes import CheckoutOutcomes
+from quntedge.checkout.service import CheckoutService
+from quntedge.edge.services import Services
+from quntedge.gateway.whop.adapter import WhopGateway, connect
+from quntedge.gateway.whop.config import WhopSettings
+from quntedge.invoices.events import InvoicePaid
+from quntedge.invoices.service import InvoiceService
+from quntedge.jobs import sweeps, tasks
+from quntedge.jobs.ticker import Sweep
+from quntedge.jobs.worker import Worker, WorkerServices
+from quntedge.kit.clock import Clock, SystemClock
+from quntedge.kit.following_clock import FollowingClock
+from quntedge.notifications.render import MailRenderer, Sender
+from quntedge.notifications.sender import MailSender
+from quntedge.notifications.service import NotificationService
+from quntedge.notifications.smtp import MailServer
+from quntedge.payments.events import PaymentRecorded
+from quntedge.payments.service import PaymentService
+from quntedge.refunds.service import RefundService
+from quntedge.settings import ConfigurationError, Settings
+from quntedge.storage.embedded import EmbeddedServer
+from quntedge.storage.engine import create_engine, libpq_url, session_factory
+from quntedge.storage.events import EventBus
+from quntedge.storage.jobs import JobQueue, create_job_app
+from quntedge.storage.notify import Listener
+from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from quntedge.storage.vault import Vault
+from quntedge.subscriptions.events import SubscriptionChanged
+from quntedge.subscriptions.service import SubscriptionService
+from quntedge.webhooks.apply import Applier
+from quntedge.webhooks.bodies import BodyStore
+from quntedge.webhooks.inbox import CHANNEL, Inbox
+from quntedge.webhooks.reader import GatewayReader
+from quntedge.webhooks.service import WebhookService
+from quntedge.webhooks.worker import InboxWorker
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The address of the database: the configured one, or that of the embedded server, running while we are here."""
+    if settings.database_url is not None:
+        yield libpq_url(settings.database_url)
+        return
+    server = EmbeddedServer(settings.data_dir)
+    try:
+        yield server.url()
+    finally:
+        server.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Everything a process is made of. Entry points take from it what they need and close it at the end."""
+
+    settings: Settings
+    database_url: str
+    clock: Clock
+    engine: AsyncEngine
+    units: UnitOfWorkFactory
+    vault: Vault
+    gateway: WhopGateway
+    jobs: JobQueue
+    catalog: CatalogService
+    services: Services
+    bodies: BodyStore
+    inbox: Inbox
+    webhooks: WebhookService
+    outcomes: CheckoutOutcomes
+
+    async def start(self) -> None:
+        """Begins to follow the emulator's clock, where one is configured."""
+        if isinstance(self.clock, FollowingClock):
+            await self.clock.start()
+
+    async def close(self) -> None:
+        """Lets go of connections."""
+        await self.webhooks.settle_readings()
+        await self.gateway.close()
+        await self.engine.dispose()
+        if isinstance(self.clock, FollowingClock):
+            await self.clock.stop()
+
+
+def build(settings: Settings, database_url: str, clock: Clock | None = None) -> Runtime:
+    """Builds all services on one database. Nothing is connected to yet."""
+    clock = clock or _clock(settings)
+    bus = EventBus()
+    engine = create_engine(database_url, pool_size=settings.pool_size)
+    units = UnitOfWorkFactory(session_factory(engine), clock, bus)
+    vault = Vault(settings.key_ring())
+    gateway = _gateway(settings)
+    jobs = JobQueue(create_job_app(database_url))
+    retire_later = tasks.retire_later(jobs)
+    payments = PaymentService()
+    invoices = InvoiceService()
+    outcomes = CheckoutOutcomes(retire_later)
+    _subscribe(bus, invoices, outcomes, NotificationService(jobs))
+    bodies = BodyStore(settings.key_ring())
+    applier = Applier(SubscriptionService(), payments, RefundService(payments), invoices, vault)
+    services = Services(
+        settings=settings,
+        engine=engine,
+        units=units,
+        clock=clock,
+        vault=vault,
+        accounts=AccountService(vault, settings.secret_key.get_secret_value()),
+        api_keys=ApiKeyService(),
+        checkout=CheckoutService(units, gateway, settings.base_url, retire_later=retire_later),
+        access=AccessService(engine, clock),
+        checkout_origins=_checkout_origins(settings),
+    )
+    return Runtime(
+        settings=settings,
+        database_url=database_url,
+        clock=clock,
+        engine=engine,
+        units=units,
+        vault=vault,
+        gateway=gateway,
+        jobs=jobs,
+        catalog=CatalogService(units, gateway, settings.product_name),
+        services=services,
+        bodies=bodies,
+        inbox=Inbox(engine, bodies, clock, settings.whop_account_id),
+        webhooks=WebhookService(
+            units,
+            bodies,
+            applier,
+            GatewayReader(gateway),
+            batch_size=settings.worker_batch,
+            jitter=random.Random(),  # noqa: S311 (spreads retries, guards nothing)
+        ),
+        outcomes=outcomes,
+    )
+
+
+def _subscribe(
+    bus: EventBus, invoices: InvoiceService, outcomes: CheckoutOutcomes, notifications: NotificationService
+) -> None:
+    """Who hears of what, all inside the transaction that records it."""
+    bus.subscribe(PaymentRecorded, invoices.on_payments_recorded)
+    bus.subscribe(PaymentRecorded, outcomes.on_payment_recorded)
+    bus.subscribe(PaymentRecorded, notifications.on_payment_recorded)
+    bus.subscribe(SubscriptionChanged, outcomes.on_subscription_changed)
+    bus.subscribe(SubscriptionChanged, notifications.on_subscription_changed)
+    bus.subscribe(InvoicePaid, notifications.on_invoice_paid)
+
+
+def build_worker(runtime: Runtime) -> tuple[Worker, Listener]:
+    """A worker on a runtime of its own, and the listener that wakes it (to be started and stopped around it)."""
+    settings = runtime.settings
+    inbox = InboxWorker(runtime.webhooks)
+    if isinstance(runtime.clock, FollowingClock):
+        runtime.clock.subscribe(inbox.wake)
+    listener = Listener(runtime.database_url)
+    listener.subscribe(CHANNEL, inbox.wake)
+    sender = Sender.parse(settings.mail_from)
+    renderer = MailRenderer(
+        sender,
+        product_name=settings.product_name,
+        support_email=settings.support_email,
+        base_url=settings.base_url,
+    )
+    server = MailServer.parse(settings.smtp_url.get_secret_value()) if settings.smtp_url else None
+    services = WorkerServices(
+        clock=runtime.clock,
+        jobs=runtime.jobs,
+        mail=MailSender(runtime.units, runtime.vault, renderer, server),
+        retire_checkout=runtime.gateway.retire_checkout,
+        inbox=inbox,
+        sweeps=_sweeps(runtime),
+    )
+    return Worker(services), listener
+
+
+def _sweeps(runtime: Runtime) -> list[Sweep]:
+    async def purge_sessions(unit: UnitOfWork, _now: datetime) -> int:
+        return await runtime.services.accounts.purge_sessions(unit)
+
+    return [
+        *sweeps.housekeeping(
+            runtime.units,
+            expire_checkouts=runtime.outcomes.expire,
+            purge_idempotency=IdempotencyService().purge,
+            maintain_inbox=runtime.bodies.maintain,
+        ),
+        sweeps.in_unit("sessions.purge", timedelta(hours=6), runtime.units, purge_sessions),
+    ]
+
+
+def _clock(settings: Settings) -> Clock:
+    return FollowingClock(settings.clock_url) if settings.clock_url else SystemClock()
+
+
+def _whop_settings(settings: Settings) -> WhopSettings:
+    try:
+        return WhopSettings(
+            environment=settings.whop_environment,
+            api_key=settings.whop_api_key.get_secret_value(),
+            account_id=settings.whop_account_id,
+            base_url=settings.whop_base_url,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"{error}.") from None
+
+
+def _gateway(settings: Settings) -> WhopGateway:
+    return connect(_whop_settings(settings))
+
+
+def _checkout_origins(settings: Settings) -> tuple[str, ...]:
+    return (_whop_settings(settings).storefront,)

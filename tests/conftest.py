@@ -73,7 +73,10 @@ def database_url(database_server: str, template_database: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(database_server, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template_database))
+            # Copying files costs 25 ms here, the default way through the log 140 ms.
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(template_database)
+            )
         )
     yield _database(database_server, name)
     with psycopg.connect(database_server, autocommit=True) as connection:

@@ -122,6 +122,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         api_keys=ApiKeyService(),
         checkout=CheckoutService(units, gateway, settings.base_url, retire_later=retire_later),
         access=AccessService(engine, clock),
+        gateway=gateway,
         checkout_origins=_checkout_origins(settings),
     )
     return Runtime(

@@ -111,7 +111,7 @@ def test_any_sign_up_is_taken_or_refused_cleanly(
     assert "\x00" not in account.email + account.name
 
 
-def test_a_session_ends_after_14_idle_and_90_days_in_all() -> None:
-    assert rules.session_expiry(NOW, NOW) == NOW + timedelta(days=14)
-    assert rules.session_expiry(NOW, NOW + timedelta(days=10)) == NOW + timedelta(days=24)
+def test_a_session_ends_after_35_idle_and_90_days_in_all() -> None:
+    assert rules.session_expiry(NOW, NOW) == NOW + timedelta(days=35)
+    assert rules.session_expiry(NOW, NOW + timedelta(days=10)) == NOW + timedelta(days=45)
     assert rules.session_expiry(NOW, NOW + timedelta(days=80)) == NOW + timedelta(days=90)

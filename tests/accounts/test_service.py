@@ -39,7 +39,7 @@ async def test_sign_up_signs_in(
     accounts: AccountService, units: UnitOfWorkFactory, vault: Vault, clock: FrozenClock
 ) -> None:
     signed_in = await sign_up(accounts, units)
-    assert signed_in.expires_at == clock.now() + timedelta(days=14)
+    assert signed_in.expires_at == clock.now() + timedelta(days=35)
     async with units() as unit:
         user = await accounts.session(unit, signed_in.token)
         assert user is not None
@@ -195,7 +195,7 @@ async def test_a_session_lives_while_it_is_used(
 
 async def test_an_idle_session_ends(accounts: AccountService, units: UnitOfWorkFactory, clock: FrozenClock) -> None:
     signed_in = await sign_up(accounts, units)
-    clock.advance(timedelta(days=14))
+    clock.advance(timedelta(days=35))
     assert await who(accounts, units, signed_in.token) is None
     async with units() as unit:
         assert await accounts.purge_sessions(unit) == 1

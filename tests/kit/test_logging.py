@@ -27,11 +27,14 @@ SECRETS = ("jane@example.com", "Jane Doe", "203.0.113.7", "hunter2", "qk_live_ab
 
 @pytest.fixture(autouse=True)
 def untouched_logging() -> Iterator[None]:
-    """Give the process its logging back as it was."""
+    """Give the process its logging back as it was.
+
+    structlog stays configured: loggers used meanwhile keep the chain they first saw, and only while that is the
+    configured one can `capture_logs` of later tests see what they say.
+    """
     loggers = [logging.getLogger(), *map(logging.getLogger, LIBRARIES)]
     before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     yield
-    structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     for logger, handlers, level, propagate in before:
         logger.handlers[:] = handlers

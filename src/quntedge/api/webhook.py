@@ -5,13 +5,15 @@ import json
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
+from quntedge.edge.bare import BareRoute
+from quntedge.edge.callers import Csrf, Stamp
+from quntedge.edge.openapi import problem_answers
 from quntedge.gateway.whop.signature import SignatureRejected, verify
 from quntedge.kit.clock import Clock
 from quntedge.kit.errors import (
     InvalidRequest,
-    MethodNotAllowed,
     PayloadTooLarge,
     QuntedgeError,
     UnsupportedMedia,
@@ -28,12 +30,53 @@ MAX_BODY_BYTES = 256 * 1024
 BODY_TIMEOUT_SECONDS = 10
 
 _OK_BODY = b'{"received":true}'
-_OK_START: Message = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(_OK_BODY)).encode())],
+_OK_HEADERS = ((b"content-type", b"application/json"), (b"content-length", str(len(_OK_BODY)).encode()))
+
+
+_DESCRIPTION = {
+    "post": {
+        "operationId": "whop_webhook",
+        "tags": ["webhook"],
+        "summary": "Takes a signed delivery from Whop",
+        "description": "Answers 200 only after the delivery is durable. A delivery that verifies but cannot be used is"
+        " kept and answered 200 as well; one whose id is known already changes nothing.",
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": text}
+            for name, text in (
+                ("webhook-id", "Id of the message; the same on every attempt."),
+                ("webhook-timestamp", "Unix seconds of this attempt; at most five minutes from our clock."),
+                ("webhook-signature", "One or more `v1,<base64>` signatures, separated by spaces."),
+            )
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"type": "object"},
+                    "example": {"id": "msg_9Xk2", "type": "payment.succeeded", "data": {"id": "pay_A1"}},
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "Durable",
+                "content": {"application/json": {"schema": {"type": "object"}, "example": {"received": True}}},
+            },
+            **problem_answers(400, 401, 413, 415, 503),
+        },
+    }
 }
-_OK_END: Message = {"type": "http.response.body", "body": _OK_BODY}
+
+
+def webhook_route(inbox: Inbox, secrets: Sequence[bytes], clock: Clock) -> BareRoute:
+    """The route of the intake."""
+    return BareRoute(
+        path=PATH,
+        methods=frozenset({"POST"}),
+        endpoint=WebhookEndpoint(inbox, secrets, clock),
+        stamp=Stamp("whop", Csrf.SIGNATURE),
+        openapi=_DESCRIPTION,
+    )
 
 
 class ClientGone(Exception):
@@ -42,8 +85,6 @@ class ClientGone(Exception):
 
 class WebhookEndpoint:
     """Verifies, stores, answers. 200 only after the delivery is durable."""
-
-    caller = "whop"
 
     def __init__(self, inbox: Inbox, secrets: Sequence[bytes], clock: Clock) -> None:
         self._inbox = inbox
@@ -64,12 +105,11 @@ class WebhookEndpoint:
             log.warning("webhook.rejected", reason=reason, status=error.status)
             await _refuse(send, error)
             return
-        await send(_OK_START)
-        await send(_OK_END)
+        # Fresh messages each time: the middlewares add their headers to them.
+        await send({"type": "http.response.start", "status": 200, "headers": _OK_HEADERS})
+        await send({"type": "http.response.body", "body": _OK_BODY})
 
     async def _accept(self, scope: Scope, receive: Receive) -> None:
-        if scope["method"] != "POST":
-            raise MethodNotAllowed("Deliveries are POSTed here.", allowed=["POST"])
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         _check_headers(headers)
         body = await _read(receive)

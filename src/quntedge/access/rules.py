@@ -1,0 +1,162 @@
+"""May this user use this feature now? Pure: a snapshot, a moment, an answer with its reason.
+
+`until` in an answer is when it may change without anything happening; None means that only an event can change it. A
+cache must not keep an answer longer than that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from quntedge.access.errors import UnknownFeature
+
+
+class Reason(StrEnum):
+    """Why access is given or refused. Part of the public contract."""
+
+    SUBSCRIPTION_ACTIVE = "subscription_active"
+    TRIAL = "trial"
+    GRACE_PERIOD = "grace_period"
+    LIFETIME = "lifetime"
+    FREE_PLAN = "free_plan"
+    NOT_IN_PLAN = "not_in_plan"
+    SUBSCRIPTION_ENDED = "subscription_ended"
+    SUBSCRIPTION_PAUSED = "subscription_paused"
+    PAST_DUE_GRACE_OVER = "past_due_grace_over"
+    NO_SUBSCRIPTION = "no_subscription"
+    UNKNOWN_USER = "unknown_user"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """Which plan brings which feature. `known` is in the catalogue's order."""
+
+    known: tuple[str, ...]
+    free: frozenset[str]
+    by_plan: Mapping[str, frozenset[str]]
+
+    def of_plan(self, plan_id: str) -> frozenset[str]:
+        """The features of a plan; none for one that has no row."""
+        return self.by_plan.get(plan_id, frozenset())
+
+    def require(self, feature: str) -> None:
+        """Raises `UnknownFeature` unless the catalogue has this feature."""
+        if feature not in self.known:
+            raise UnknownFeature(feature, self.known)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionFacts:
+    """What of a subscription matters for access. Times are aware UTC."""
+
+    subscription_id: str
+    plan_id: str
+    status: str
+    cancel_at_period_end: bool
+    period_end: datetime | None
+    trial_end: datetime | None
+    grace_until: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSnapshot:
+    """Everything needed to decide about one user. `exists` is False for an id that nobody has."""
+
+    user_id: str
+    exists: bool
+    subscription: SubscriptionFacts | None
+    features: FeatureTable
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer. `grace` is True while access is only kept because a failed payment is being tried again."""
+
+    allowed: bool
+    reason: Reason
+    until: datetime | None = None
+    grace: bool = False
+
+
+def decide(snapshot: AccessSnapshot, feature: str, now: datetime) -> Decision:
+    """Decides about one feature. Raises `UnknownFeature`."""
+    snapshot.features.require(feature)
+    return _decide(snapshot, feature, _grant(snapshot, now))
+
+
+def decide_all(snapshot: AccessSnapshot, now: datetime) -> dict[str, Decision]:
+    """Decides about every feature of the catalogue, in its order."""
+    grant = _grant(snapshot, now)
+    return {feature: _decide(snapshot, feature, grant) for feature in snapshot.features.known}
+
+
+def _decide(snapshot: AccessSnapshot, feature: str, grant: Decision) -> Decision:
+    if not snapshot.exists:
+        return grant
+    # The baseline comes first: what everybody has does not end with a subscription, so it must not carry its `until`.
+    if feature in snapshot.features.free:
+        return _FREE
+    if not grant.allowed or snapshot.subscription is None:
+        return grant
+    return grant if feature in snapshot.features.of_plan(snapshot.subscription.plan_id) else _NOT_IN_PLAN
+
+
+_FREE = Decision(True, Reason.FREE_PLAN)
+_NOT_IN_PLAN = Decision(False, Reason.NOT_IN_PLAN)
+_ENDED = Decision(False, Reason.SUBSCRIPTION_ENDED)
+_NOTHING = Decision(False, Reason.NO_SUBSCRIPTION)
+
+
+def _grant(snapshot: AccessSnapshot, now: datetime) -> Decision:
+    """Whether the subscription opens its plan's features at all."""
+    if not snapshot.exists:
+        return Decision(False, Reason.UNKNOWN_USER)
+    if snapshot.subscription is None:
+        return _NOTHING
+    return subscription_grant(snapshot.subscription, now)
+
+
+def subscription_grant(facts: SubscriptionFacts, now: datetime) -> Decision:
+    """Whether a subscription in this state opens its plan's features (the status table of the architecture)."""
+    match facts.status:
+        case "active":
+            return _running(facts, facts.period_end, Reason.SUBSCRIPTION_ACTIVE, now)
+        case "trialing":
+            return _running(facts, facts.trial_end or facts.period_end, Reason.TRIAL, now)
+        case "completed":
+            return Decision(True, Reason.LIFETIME)
+        case "past_due":
+            return _past_due(facts, now)
+        case "paused":
+            return _paused(facts, now)
+        case "canceled" | "expired":
+            return _ended(facts, now)
+        case _:
+            return _NOTHING
+
+
+def _running(facts: SubscriptionFacts, end: datetime | None, reason: Reason, now: datetime) -> Decision:
+    """A period that has run out while a renewal is expected keeps access: only news of a failure may end it."""
+    if facts.cancel_at_period_end and end is not None and now >= end:
+        return _ENDED
+    return Decision(True, reason, until=end if end is not None and end > now else None)
+
+
+def _past_due(facts: SubscriptionFacts, now: datetime) -> Decision:
+    if facts.grace_until is not None and now >= facts.grace_until:
+        return Decision(False, Reason.PAST_DUE_GRACE_OVER)
+    return Decision(True, Reason.GRACE_PERIOD, until=facts.grace_until, grace=True)
+
+
+def _paused(facts: SubscriptionFacts, now: datetime) -> Decision:
+    if facts.period_end is not None and now >= facts.period_end:
+        return Decision(False, Reason.SUBSCRIPTION_PAUSED)
+    return Decision(True, Reason.SUBSCRIPTION_ACTIVE, until=facts.period_end)
+
+
+def _ended(facts: SubscriptionFacts, now: datetime) -> Decision:
+    if facts.status == "canceled" and facts.ended_at is not None and now < facts.ended_at:
+        return Decision(True, Reason.SUBSCRIPTION_ACTIVE, until=facts.ended_at)
+    return _ENDED

@@ -1,0 +1,339 @@
+"""What the API sends and reads. Answers are made from rows and views as they are; there is no layer in between."""
+
+from datetime import datetime
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from quntedge.access.rules import Decision, Reason
+from quntedge.catalog.queries import PlanView
+from quntedge.checkout.queries import CheckoutView
+from quntedge.invoices.models import Invoice
+from quntedge.kit.money import Money
+from quntedge.payments.models import PaymentTransaction
+from quntedge.refunds.models import Refund
+from quntedge.subscriptions.models import Subscription, SubscriptionEvent
+
+Item = TypeVar("Item")
+
+PlanCode = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="Code of a plan.", examples=["monthly"])
+]
+
+
+class Out(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class In(BaseModel):
+    """A request body: unknown members are refused, so that a misspelt one is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class MoneyOut(Out):
+    """An exact amount: an integer of the currency's minor unit, and a lower-case ISO 4217 code."""
+
+    amount_minor: int = Field(examples=[2900])
+    currency: str = Field(examples=["usd"])
+
+    @classmethod
+    def of(cls, money: Money) -> "MoneyOut":
+        """The amount as it is sent."""
+        return cls(amount_minor=money.amount_minor, currency=money.currency)
+
+
+def amount(minor: int | None, currency: str) -> MoneyOut | None:
+    """Money from a row's columns; None stays None."""
+    return None if minor is None else MoneyOut(amount_minor=minor, currency=currency)
+
+
+class Listing(Out, Generic[Item]):
+    """One page of a list. `next_cursor` leads to the next one and is null on the last."""
+
+    data: list[Item]
+    next_cursor: str | None = None
+
+
+class FeatureOut(Out):
+    """A feature as it is sold."""
+
+    code: str = Field(examples=["advanced_analytics"])
+    name: str
+    description: str
+
+
+class PlanOut(Out):
+    """A plan. `period_days` is null for plans without renewal (free, lifetime)."""
+
+    code: str = Field(examples=["monthly"])
+    name: str = Field(examples=["Monthly"])
+    tagline: str
+    kind: str = Field(examples=["recurring"], description="free, recurring or lifetime.")
+    price: MoneyOut
+    period_days: int | None = Field(examples=[30])
+    trial_days: int = Field(examples=[7])
+    highlighted: bool
+    features: list[FeatureOut]
+
+    @classmethod
+    def of(cls, plan: PlanView) -> "PlanOut":
+        """A plan of the catalogue."""
+        return cls(
+            code=plan.code,
+            name=plan.name,
+            tagline=plan.tagline,
+            kind=plan.kind,
+            price=MoneyOut.of(plan.price),
+            period_days=plan.period_days,
+            trial_days=plan.trial_days,
+            highlighted=plan.highlighted,
+            features=[FeatureOut(code=f.code, name=f.name, description=f.description) for f in plan.features],
+        )
+
+
+class DecisionOut(Out):
+    """Whether a feature may be used, why, and until when this answer may be kept (null: until something happens)."""
+
+    allowed: bool
+    reason: Reason
+    until: datetime | None
+    grace: bool
+
+    @classmethod
+    def of(cls, decision: Decision) -> "DecisionOut":
+        """A decision as it is sent."""
+        return cls(allowed=decision.allowed, reason=decision.reason, until=decision.until, grace=decision.grace)
+
+
+class SubscriptionOut(Out):
+    """A subscription. `price` is what the next renewal costs, null when nothing renews."""
+
+    id: str = Field(examples=["sub_01k4a2f0e8f9xa3s6m1q2r7v5z"])
+    plan: str = Field(examples=["monthly"])
+    plan_name: str = Field(examples=["Monthly"])
+    status: str = Field(
+        examples=["active"],
+        description="incomplete, trialing, active, past_due, paused, canceled, expired or completed.",
+    )
+    price: MoneyOut | None
+    cancel_at_period_end: bool
+    started_at: datetime
+    period_start: datetime | None
+    period_end: datetime | None
+    trial_end: datetime | None
+    grace_until: datetime | None
+    canceled_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Subscription, plan: PlanView) -> "SubscriptionOut":
+        """A subscription and its plan."""
+        renews = plan.kind == "recurring" and row.ended_at is None
+        price = amount(row.renewal_price_minor, row.currency or plan.price.currency) or MoneyOut.of(plan.price)
+        return cls(
+            id=row.id,
+            plan=plan.code,
+            plan_name=plan.name,
+            status=row.status,
+            price=price if renews else None,
+            cancel_at_period_end=row.cancel_at_period_end,
+            started_at=row.started_at,
+            period_start=row.period_start,
+            period_end=row.period_end,
+            trial_end=row.trial_end,
+            grace_until=row.grace_until,
+            canceled_at=row.canceled_at,
+            ended_at=row.ended_at,
+        )
+
+
+class StandingOut(Out):
+    """Where a user stands. `problem` is null, `payment_failed` or `under_review`."""
+
+    user: str
+    subscription: SubscriptionOut | None
+    features: dict[str, DecisionOut]
+    problem: str | None
+
+
+class SubscriptionEventOut(Out):
+    """One change of a subscription."""
+
+    id: str
+    subscription_id: str
+    kind: str = Field(examples=["subscription.renewed"])
+    status: str | None = Field(description="The status after the change.")
+    at: datetime
+
+    @classmethod
+    def of(cls, row: SubscriptionEvent) -> "SubscriptionEventOut":
+        """A history row, without what is ours alone."""
+        return cls(
+            id=row.id, subscription_id=row.subscription_id, kind=row.kind, status=row.after.get("status"), at=row.at
+        )
+
+
+class MethodOut(Out):
+    """How a payment was made, as far as it may be shown."""
+
+    kind: str = Field(examples=["card"])
+    brand: str | None = Field(examples=["visa"])
+    last4: str | None = Field(examples=["4242"])
+
+
+class TransactionOut(Out):
+    """One payment. `recovery_url` is where a failed one can be mended, while that is possible."""
+
+    id: str
+    status: str = Field(examples=["paid"])
+    billing_reason: str | None = Field(examples=["subscription_cycle"])
+    total: MoneyOut | None
+    subtotal: MoneyOut | None
+    tax: MoneyOut | None
+    refunded: MoneyOut
+    method: MethodOut | None
+    attempts_failed: int
+    decline_code: str | None
+    recovery_url: str | None
+    next_attempt_at: datetime | None
+    paid_at: datetime | None
+    occurred_at: datetime
+    subscription_id: str | None
+
+    @classmethod
+    def of(cls, row: PaymentTransaction) -> "TransactionOut":
+        """A payment row."""
+        method = row.method_kind and MethodOut(kind=row.method_kind, brand=row.method_brand, last4=row.method_last4)
+        return cls(
+            id=row.id,
+            status=row.status,
+            billing_reason=row.billing_reason,
+            total=amount(row.total_minor, row.currency),
+            subtotal=amount(row.subtotal_minor, row.currency),
+            tax=amount(row.tax_minor, row.currency),
+            refunded=MoneyOut(amount_minor=row.refunded_minor, currency=row.currency),
+            method=method or None,
+            attempts_failed=row.attempts_failed,
+            decline_code=row.decline_code,
+            recovery_url=row.recovery_url,
+            next_attempt_at=row.next_attempt_at,
+            paid_at=row.paid_at,
+            occurred_at=row.occurred_at,
+            subscription_id=row.subscription_id,
+        )
+
+
+class InvoiceOut(Out):
+    """One invoice. `number` is null until it is paid."""
+
+    id: str
+    number: str | None = Field(examples=["2026-000042"])
+    status: str = Field(examples=["paid"])
+    total: MoneyOut
+    subtotal: MoneyOut | None
+    tax: MoneyOut | None
+    refunded: MoneyOut
+    due_at: datetime | None
+    issued_at: datetime
+    paid_at: datetime | None
+    transaction_id: str | None
+    subscription_id: str | None
+
+    @classmethod
+    def of(cls, row: Invoice) -> "InvoiceOut":
+        """An invoice row."""
+        return cls(
+            id=row.id,
+            number=row.number,
+            status=row.status,
+            total=MoneyOut(amount_minor=row.total_minor, currency=row.currency),
+            subtotal=amount(row.subtotal_minor, row.currency),
+            tax=amount(row.tax_minor, row.currency),
+            refunded=MoneyOut(amount_minor=row.refunded_minor, currency=row.currency),
+            due_at=row.due_at,
+            issued_at=row.issued_at,
+            paid_at=row.paid_at,
+            transaction_id=row.transaction_id,
+            subscription_id=row.subscription_id,
+        )
+
+
+class RefundOut(Out):
+    """One refund."""
+
+    id: str
+    status: str = Field(examples=["succeeded"])
+    amount: MoneyOut
+    transaction_id: str
+    occurred_at: datetime
+
+    @classmethod
+    def of(cls, row: Refund) -> "RefundOut":
+        """A refund row."""
+        return cls(
+            id=row.id,
+            status=row.status,
+            amount=MoneyOut(amount_minor=row.amount_minor, currency=row.currency),
+            transaction_id=row.transaction_id,
+            occurred_at=row.occurred_at,
+        )
+
+
+class CheckoutIn(In):
+    """What to buy."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"plan": "monthly"}]})
+
+    plan: PlanCode
+
+
+class CheckoutOut(Out):
+    """A purchase under way. Send the customer to `purchase_url` while it is not null."""
+
+    id: str = Field(examples=["chk_01k4a2f0e8f9xa3s6m1q2r7v5z"])
+    state: str = Field(examples=["open"], description="created, open, completed, failed, expired or unknown.")
+    plan: str
+    plan_name: str
+    price: MoneyOut
+    purchase_url: str | None
+    failure: str | None
+    subscription_id: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, view: CheckoutView) -> "CheckoutOut":
+        """A checkout as its customer sees it."""
+        return cls(
+            id=view.id,
+            state=view.state,
+            plan=view.plan_code,
+            plan_name=view.plan_name,
+            price=MoneyOut.of(view.price),
+            purchase_url=view.purchase_url,
+            failure=view.failure,
+            subscription_id=view.subscription_id,
+            created_at=view.created_at,
+        )
+
+
+class AccessCheckIn(In):
+    """Many questions at once: every user with every feature, at most 100 pairs."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"users": ["usr_01k4a2f0e8f9xa3s6m1q2r7v5z"], "features": ["advanced_analytics"]}]
+        },
+    )
+
+    users: list[Annotated[str, Field(pattern=r"^usr_[0-9a-hjkmnp-tv-z]{26}$")]] = Field(min_length=1, max_length=100)
+    features: list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")]] = Field(min_length=1, max_length=100)
+
+
+class AccessCheckOut(Out):
+    """Decisions by user, then by feature."""
+
+    users: dict[str, dict[str, DecisionOut]]

@@ -1,0 +1,80 @@
+"""/api/payment…: buying a plan, and what was paid."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+
+from quntedge.api.models import CheckoutIn, CheckoutOut, InvoiceOut, Listing, RefundOut, TransactionOut
+from quntedge.api.paging import PagingParams
+from quntedge.edge import reads
+from quntedge.edge.callers import SignedInCustomer
+from quntedge.edge.limits import Limit
+from quntedge.edge.openapi import problems
+from quntedge.edge.services import services_of
+from quntedge.edge.transactions import Unit
+
+router = APIRouter(prefix="/api/payment", tags=["payment"])
+
+
+@router.post(
+    "/checkout", status_code=201, responses=problems(400, 401, 403, 404, 409, 410, 422, 502, 503), summary="Buy a plan"
+)
+async def start_checkout(
+    request: Request,
+    response: Response,
+    caller: SignedInCustomer,
+    body: CheckoutIn,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="Required. A new random text for each purchase, the same one when the request is repeated.",
+            examples=["0b9f2c0e-6c0e-4a6e-9d0c-7f1f1f2e3d4c"],
+        ),
+    ] = None,
+) -> CheckoutOut:
+    """Opens a hosted checkout. Send the customer to `purchase_url`; whether they paid is reported to us."""
+    services = services_of(request)
+    services.limits.hit(Limit.CHECKOUT, caller.user_id)
+    view = await services.checkout.start(caller.user_id, body.plan, idempotency_key)
+    response.headers["Location"] = f"/api/payment/checkout/{view.id}"
+    return CheckoutOut.of(view)
+
+
+@router.get("/checkout/{checkout_id}", responses=problems(401, 404, 503), summary="Follow a purchase")
+async def get_checkout(request: Request, unit: Unit, caller: SignedInCustomer, checkout_id: str) -> CheckoutOut:
+    """How far a purchase has come."""
+    return CheckoutOut.of(await services_of(request).checkout.get(unit, caller.user_id, checkout_id))
+
+
+@router.get("/transactions", responses=problems(400, 401, 503), summary="Payments")
+async def list_transactions(unit: Unit, caller: SignedInCustomer, paging: PagingParams) -> Listing[TransactionOut]:
+    """All payments, newest first."""
+    page = await reads.transactions(unit.session, caller.user_id, paging.cursor, paging.limit)
+    return Listing[TransactionOut](data=[TransactionOut.of(row) for row in page.data], next_cursor=page.next_cursor)
+
+
+@router.get("/transactions/{transaction_id}", responses=problems(401, 404, 503), summary="One payment")
+async def get_transaction(unit: Unit, caller: SignedInCustomer, transaction_id: str) -> TransactionOut:
+    """One payment of the customer."""
+    return TransactionOut.of(await reads.transaction(unit.session, caller.user_id, transaction_id))
+
+
+@router.get("/invoices", responses=problems(400, 401, 503), summary="Invoices")
+async def list_invoices(unit: Unit, caller: SignedInCustomer, paging: PagingParams) -> Listing[InvoiceOut]:
+    """All invoices, newest first."""
+    page = await reads.invoices(unit.session, caller.user_id, paging.cursor, paging.limit)
+    return Listing[InvoiceOut](data=[InvoiceOut.of(row) for row in page.data], next_cursor=page.next_cursor)
+
+
+@router.get("/invoices/{invoice_id}", responses=problems(401, 404, 503), summary="One invoice")
+async def get_invoice(unit: Unit, caller: SignedInCustomer, invoice_id: str) -> InvoiceOut:
+    """One invoice of the customer."""
+    return InvoiceOut.of(await reads.invoice(unit.session, caller.user_id, invoice_id))
+
+
+@router.get("/refunds", responses=problems(400, 401, 503), summary="Refunds")
+async def list_refunds(unit: Unit, caller: SignedInCustomer, paging: PagingParams) -> Listing[RefundOut]:
+    """All refunds, newest first."""
+    page = await reads.refunds(unit.session, caller.user_id, paging.cursor, paging.limit)
+    return Listing[RefundOut](data=[RefundOut.of(row) for row in page.data], next_cursor=page.next_cursor)

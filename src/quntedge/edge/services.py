@@ -1,0 +1,51 @@
+"""What the entry points need, built once in `wiring` and handed to the application."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import HTTPConnection
+
+from quntedge.access.service import AccessService
+from quntedge.accounts.api_keys import ApiKeyService
+from quntedge.accounts.service import AccountService
+from quntedge.checkout.service import CheckoutService
+from quntedge.edge.clients import Clients
+from quntedge.edge.limits import RateLimits
+from quntedge.gateway.port import Gateway
+from quntedge.kit.clock import Clock
+from quntedge.settings import Settings
+from quntedge.storage.unit_of_work import UnitOfWorkFactory
+from quntedge.storage.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of one web process.
+
+    `checkout_origins` are the origins of the gateway's hosted checkout: the browser must be told that our forms may
+    lead there.
+    """
+
+    settings: Settings
+    engine: AsyncEngine
+    units: UnitOfWorkFactory
+    clock: Clock
+    vault: Vault
+    accounts: AccountService
+    api_keys: ApiKeyService
+    checkout: CheckoutService
+    access: AccessService
+    gateway: Gateway
+    limits: RateLimits = field(default_factory=RateLimits)
+    checkout_origins: tuple[str, ...] = ()
+    clients: Clients = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Raises `ConfigurationError` when the settings name a proxy that is no address."""
+        object.__setattr__(self, "clients", Clients(self.settings.trusted_proxies))
+
+
+def services_of(request: HTTPConnection) -> Services:
+    """The services of the application that a request reached."""
+    return cast(Services, request.app.state.services)

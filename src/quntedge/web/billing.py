@@ -1,0 +1,181 @@
+"""The billing pages."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from quntedge.access.rules import Decision
+from quntedge.catalog import queries as catalog
+from quntedge.catalog.queries import FeatureView, PlanView
+from quntedge.edge import reads
+from quntedge.edge.callers import SignedInCustomer
+from quntedge.edge.errors import NothingToManage
+from quntedge.edge.services import services_of
+from quntedge.edge.standing import Standing, standing_of
+from quntedge.edge.transactions import Unit
+from quntedge.invoices.models import Invoice
+from quntedge.kit.money import Money
+from quntedge.payments.models import PaymentTransaction
+from quntedge.storage.unit_of_work import UnitOfWork
+from quntedge.subscriptions.models import Subscription
+from quntedge.web import words
+from quntedge.web.pages import pages_of
+
+router = APIRouter(include_in_schema=False)
+
+_RECENT = 5
+_PAGE = 20
+
+
+@router.get("/billing")
+async def billing(request: Request, unit: Unit, caller: SignedInCustomer) -> Response:
+    """The plan, what it gives, and the latest payments and invoices."""
+    standing = await standing_of(services_of(request), unit, caller.user_id)
+    payments = await reads.transactions(unit.session, caller.user_id, None, _RECENT)
+    invoices = await reads.invoices(unit.session, caller.user_id, None, _RECENT)
+    context = {
+        "subscription": await _subscription(unit, standing),
+        "features": feature_rows(await catalog.features(unit.session), standing),
+        "transactions": await _transaction_rows(unit, payments.data),
+        "invoices": [_invoice_row(row) for row in invoices.data],
+        "next_cursor": payments.next_cursor,
+    }
+    return await pages_of(request).page(request, "billing.html", context, unit=unit)
+
+
+@router.get("/billing/transactions")
+async def transactions(request: Request, unit: Unit, caller: SignedInCustomer, cursor: str | None = None) -> Response:
+    """All payments, a page at a time."""
+    page = await reads.transactions(unit.session, caller.user_id, cursor or None, _PAGE)
+    context = {
+        "transactions": await _transaction_rows(unit, page.data),
+        "next_cursor": page.next_cursor,
+        "prev": "/billing/transactions" if cursor else None,
+    }
+    return await pages_of(request).page(request, "billing_transactions.html", context, unit=unit)
+
+
+@router.get("/billing/invoices")
+async def invoices(request: Request, unit: Unit, caller: SignedInCustomer, cursor: str | None = None) -> Response:
+    """All invoices, a page at a time."""
+    page = await reads.invoices(unit.session, caller.user_id, cursor or None, _PAGE)
+    context = {
+        "invoices": [_invoice_row(row) for row in page.data],
+        "next_cursor": page.next_cursor,
+        "prev": "/billing/invoices" if cursor else None,
+    }
+    return await pages_of(request).page(request, "billing_invoices.html", context, unit=unit)
+
+
+@router.get("/billing/manage")
+async def manage(request: Request, caller: SignedInCustomer) -> Response:
+    """Leads to the gateway's own portal: cancelling, the card, the receipts. Raises `NothingToManage`."""
+    services = services_of(request)
+    async with services.units() as unit:
+        current = await reads.current_subscription(unit.session, caller.user_id, unit.clock.now())
+    if current is None:
+        raise NothingToManage("You have no subscription at the payment provider. Choose a plan first.")
+    # Asked each time, with no transaction open: the address is personal and can change.
+    membership = await services.gateway.membership(current[0].whop_membership_id)
+    if membership.manage_url is None:
+        raise NothingToManage("The payment provider gives no page for this subscription. Write to us and we help.")
+    return RedirectResponse(membership.manage_url, status_code=303)
+
+
+async def _subscription(unit: UnitOfWork, standing: Standing) -> dict[str, Any] | None:
+    if standing.subscription is None or standing.plan is None:
+        free = await catalog.free_plan(unit.session)
+        return None if free is None else _free_panel(free)
+    row, plan = standing.subscription, standing.plan
+    return {
+        "plan_name": plan.name,
+        "status": row.status,
+        "manageable": row.status not in ("canceled", "expired"),
+        "status_label": words.subscription_status(row.status),
+        "price": _renewal_price(row, plan),
+        "interval_label": words.interval(plan),
+        "current_period_end": row.period_end,
+        "cancel_at_period_end": row.cancel_at_period_end,
+        "trial_end": row.trial_end,
+        "grace_until": row.grace_until,
+        "access_until": access_until(row, unit.clock.now()),
+        "problem": words.problem(standing.problem),
+    }
+
+
+def _free_panel(plan: PlanView) -> dict[str, Any]:
+    """Everybody without a subscription is on the free plan."""
+    nothing = dict.fromkeys(("price", "current_period_end", "trial_end", "grace_until", "access_until", "problem"))
+    return nothing | {
+        "plan_name": plan.name,
+        "status": "active",
+        "manageable": False,
+        "status_label": words.subscription_status("active"),
+        "interval_label": words.interval(plan),
+        "cancel_at_period_end": False,
+    }
+
+
+def _renewal_price(row: Subscription, plan: PlanView) -> Money:
+    if row.renewal_price_minor is not None and row.currency is not None:
+        return Money(row.renewal_price_minor, row.currency)
+    return plan.price
+
+
+def access_until(row: Subscription, now: datetime) -> datetime | None:
+    """The day on which access ends, if one is known and lies ahead; None while it is to go on."""
+    end = row.period_end if row.cancel_at_period_end else row.ended_at
+    return end if end is not None and end > now else None
+
+
+def feature_rows(features: Sequence[FeatureView], standing: Standing) -> list[dict[str, Any]]:
+    """What can be used. An end is shown only where access is really going to end, not at each renewal."""
+    subscription = standing.subscription
+    is_ending = subscription is not None and (
+        subscription.cancel_at_period_end or subscription.status in ("past_due", "canceled")
+    )
+    return [_feature_row(feature, standing.decisions, is_ending) for feature in features]
+
+
+def _feature_row(feature: FeatureView, decisions: Mapping[str, Decision], is_ending: bool) -> dict[str, Any]:
+    decision = decisions.get(feature.code)
+    allowed = decision is not None and decision.allowed
+    return {
+        "name": feature.name,
+        "allowed": allowed,
+        "until": decision.until if decision is not None and is_ending else None,
+        "reason": words.refusal(decision.reason) if decision is not None and not allowed else None,
+    }
+
+
+async def _transaction_rows(unit: UnitOfWork, rows: Sequence[PaymentTransaction]) -> list[dict[str, Any]]:
+    plans = await catalog.plans_by_id(unit.session, {row.plan_id for row in rows if row.plan_id is not None})
+    return [_transaction_row(row, plans.get(row.plan_id or "")) for row in rows]
+
+
+def _transaction_row(row: PaymentTransaction, plan: PlanView | None) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "at": row.occurred_at,
+        "description": words.transaction_description(plan.name if plan else None, row.billing_reason),
+        "amount": Money(row.total_minor or 0, row.currency),
+        "status": row.status,
+        "manageable": row.status not in ("canceled", "expired"),
+        "status_label": words.transaction_status(row.status),
+        "method_label": words.method(row.method_kind, row.method_brand, row.method_last4),
+    }
+
+
+def _invoice_row(row: Invoice) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "number": row.number or "Not numbered yet",
+        "at": row.issued_at,
+        "amount": Money(row.total_minor, row.currency),
+        "status": row.status,
+        "manageable": row.status not in ("canceled", "expired"),
+        "status_label": words.invoice_status(row.status),
+    }

@@ -1,0 +1,85 @@
+"""Starting a purchase from the pricing page, and following it."""
+
+import asyncio
+import re
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from quntedge.checkout.idempotency import IdempotencyKeyInFlight
+from quntedge.checkout.queries import CheckoutView
+from quntedge.checkout.rules import AlreadySubscribed, CheckoutInProgress, PlanNotFound
+from quntedge.edge.callers import SignedInCustomer
+from quntedge.edge.limits import Limit
+from quntedge.edge.services import Services, services_of
+from quntedge.edge.transactions import Unit
+from quntedge.web.forms import read_form
+from quntedge.web.pages import pages_of
+
+router = APIRouter(include_in_schema=False)
+
+_PLAN_CODE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_PATIENCE_SECONDS = 8.0
+_LOOK_AGAIN_SECONDS = 0.25
+
+
+@router.post("/checkout/start")
+async def start(request: Request, caller: SignedInCustomer) -> Response:
+    """Opens the hosted checkout and leads there. The form's attempt token is the idempotency key."""
+    form = await read_form(request)
+    services = services_of(request)
+    services.limits.hit(Limit.CHECKOUT, caller.user_id)
+    plan = form.get("plan", "")
+    if not _PLAN_CODE.fullmatch(plan):
+        raise PlanNotFound("There is no such plan for sale. Choose one from the pricing page.")
+    try:
+        view = await _start_patiently(services, caller.user_id, plan, form.get("attempt", ""))
+    except AlreadySubscribed:
+        return RedirectResponse("/billing", status_code=303)
+    return RedirectResponse(view.purchase_url or f"/checkout/{view.id}", status_code=303)
+
+
+async def _start_patiently(services: Services, user_id: str, plan: str, attempt: str) -> CheckoutView:
+    """Starts the checkout; a second click waits for the first.
+
+    The browser shows the answer to the last click only, so "somebody is at it already" would leave the customer with
+    an error where the first click would have led to the payment page.
+    """
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                try:
+                    return await services.checkout.start(user_id, plan, attempt)
+                except (IdempotencyKeyInFlight, CheckoutInProgress) as error:
+                    in_progress = error
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    except TimeoutError:
+        raise in_progress from None
+
+
+@router.get("/checkout/{checkout_id}")
+async def show(request: Request, unit: Unit, caller: SignedInCustomer, checkout_id: str) -> Response:
+    """The page a buyer comes back to. It shows what signed deliveries have told us, not what the address says."""
+    view = await services_of(request).checkout.get(unit, caller.user_id, checkout_id)
+    return await pages_of(request).page(request, "checkout_return.html", {"intent": _intent(view)}, unit=unit)
+
+
+@router.get("/checkout/{checkout_id}/status")
+async def status(request: Request, unit: Unit, caller: SignedInCustomer, checkout_id: str) -> Response:
+    """The fragment that asks for its successor until the purchase is decided."""
+    view = await services_of(request).checkout.get(unit, caller.user_id, checkout_id)
+    return await pages_of(request).page(request, "_checkout_status.html", {"intent": _intent(view)}, unit=unit)
+
+
+def _intent(view: CheckoutView) -> dict[str, object]:
+    return {"id": view.id, "state": page_state(view), "plan_name": view.plan_name, "price": view.price}
+
+
+def page_state(view: CheckoutView) -> str:
+    """A checkout as the page tells it: processing, completed, failed or expired.
+
+    A declined card leaves the checkout open at the gateway, but the buyer who came back must be told.
+    """
+    if view.state in ("completed", "expired", "failed"):
+        return view.state
+    return "failed" if view.failure else "processing"

@@ -1,0 +1,3 @@
+from tests.edge.fixtures import emulator, kim, shop
+
+__all__ = ["emulator", "kim", "shop"]

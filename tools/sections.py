@@ -1,0 +1,235 @@
+"""The generated parts of the documentation, as Markdown."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import cleandoc
+from itertools import groupby
+from typing import Any, get_args
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from quntedge.edge.callers import Csrf
+from quntedge.edge.limits import Limit
+from quntedge.gateway.whop.events import EVENT_TYPES, EventType, Origin
+from quntedge.schema import all_tables
+from quntedge.settings import Settings
+from quntedge.storage.base import Base
+from tools import facts
+from tools.facts import CommandFact, ParameterFact, RouteFact
+
+_ORIGINS = {
+    Origin.WHOP: "Whop",
+    Origin.PRODUCT: "product",
+    Origin.RETIRED: "Whop, retired",
+}
+_FORGERY = {
+    Csrf.NONE: "–",
+    Csrf.TOKEN: "token",
+    Csrf.JSON_ONLY: "JSON only",
+    Csrf.NO_COOKIE: "key",
+    Csrf.SIGNATURE: "signature",
+}
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(_cell(value) for value in line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|") or "–"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def settings() -> str:
+    """Every setting with its default and meaning."""
+    rows = [
+        (_code(str(field.validation_alias)), _default(field), field.description or "")
+        for field in Settings.model_fields.values()
+    ]
+    return table(("Name", "Default", "Meaning"), rows)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**" + (", secret" if _is_secret(field.annotation) else "")
+    value = field.get_default(call_default_factory=True)
+    shown = {None: "unset", "[]": "none", "False": "false"}.get(value if value is None else str(value))
+    text = shown if shown is not None else _code(str(value))
+    return text + (", secret" if _is_secret(field.annotation) else "")
+
+
+def _is_secret(annotation: object) -> bool:
+    return annotation is SecretStr or any(_is_secret(part) for part in get_args(annotation))
+
+
+def api_routes(known: Sequence[RouteFact]) -> str:
+    """The routes for programs."""
+    return _routes([fact for fact in known if _is_for_programs(fact)])
+
+
+def pages(known: Sequence[RouteFact]) -> str:
+    """The routes for people."""
+    return _routes([fact for fact in known if not _is_for_programs(fact)])
+
+
+def _is_for_programs(fact: RouteFact) -> bool:
+    return fact.path.startswith(("/api/", "/health/")) or fact.path in ("/metrics", "/openapi.json")
+
+
+def _routes(known: Sequence[RouteFact]) -> str:
+    rows = [
+        (
+            fact.method, _code(fact.path), fact.stamp.kind, _code(fact.stamp.scope or ""),
+            _FORGERY[fact.stamp.csrf] if fact.method != "GET" else "–",
+            fact.summary + (" (demo only)" if fact.demo_only else ""),
+        )
+        for fact in sorted(known, key=lambda fact: (fact.path, fact.method))
+    ]  # fmt: skip
+    return table(("Method", "Path", "Caller", "Scope of a key", "Forgery guard", "What it does"), rows)
+
+
+def errors() -> str:
+    """Every error code under its status, with a heading whose anchor is the code."""
+    parts = []
+    for status, kinds in groupby(facts.errors(), key=lambda kind: kind.status):
+        parts.append(f"## Status {status}")
+        for kind in kinds:
+            explanation = re.sub(r"^\d{3}: ", "", cleandoc(kind.__doc__ or ""))
+            parts.append(f"### {kind.code}\n\n*{kind.title}.* {explanation[:1].upper()}{explanation[1:]}")
+    return "\n\n".join(parts)
+
+
+def limits() -> str:
+    """The rate limits."""
+    return table(
+        ("Limit", "Requests", "In seconds"),
+        [(_code(rule.name), str(rule.amount), str(rule.seconds)) for rule in (limit.value for limit in Limit)],
+    )
+
+
+def commands() -> str:
+    """Every command with its arguments and options."""
+    options = _options(facts.global_options())
+    return "\n\n".join([f"## quntedge\n\n{options}", *(_command(command) for command in facts.commands())])
+
+
+def _command(command: CommandFact) -> str:
+    arguments = [parameter.shown for parameter in command.parameters if not parameter.shown.startswith("-")]
+    has_options = len(arguments) < len(command.parameters)
+    usage = " ".join(["quntedge", command.name, *(["[OPTIONS]"] if has_options else []), *arguments])
+    parts = [f"## quntedge {command.name}", f"```\n{usage}\n```", command.help]
+    return "\n\n".join([*parts, _options(command.parameters)] if command.parameters else parts)
+
+
+def _options(parameters: Sequence[ParameterFact]) -> str:
+    return table(
+        ("Option or argument", "Default", "Meaning"),
+        [
+            (_code(parameter.shown), "required" if parameter.required else _code(parameter.default), parameter.help)
+            for parameter in parameters
+        ],
+    )
+
+
+def event_types() -> str:
+    """The event types that are acted upon."""
+    rows = [
+        (_code(row.name), str(row.family), _ORIGINS[row.origin], "yes" if row.subscribed else "no", row.meaning)
+        for row in EVENT_TYPES.values()
+        if row.family is not None
+    ]
+    return table(("Type", "Object", "Sent by", "Subscribe", "Meaning"), rows)
+
+
+def subscribed_events() -> str:
+    """The names to choose for the webhook endpoint."""
+    names = [row.name for row in EVENT_TYPES.values() if row.subscribed]
+    return "```\n" + "\n".join(names) + "\n```"
+
+
+def ignored_event_types() -> str:
+    """The event types that are known and change nothing, by subject."""
+    ignored = [row for row in EVENT_TYPES.values() if row.family is None]
+
+    def subject(row: EventType) -> str:
+        return row.meaning
+
+    rows = [(meaning, ", ".join(_code(row.name) for row in same)) for meaning, same in groupby(ignored, key=subject)]
+    return table(("About", "Types"), rows)
+
+
+def metrics() -> str:
+    """Every metric with its labels."""
+    rows = [
+        (_code(fact.name), fact.kind, ", ".join(map(_code, fact.labels)), fact.help) for fact in facts.metric_facts()
+    ]
+    return table(("Metric", "Type", "Labels", "Meaning"), rows)
+
+
+def tables() -> str:
+    """Every table in one line."""
+    rows = [(f"[`{name}`](#{name})", _about(name)) for name in sorted(all_tables().tables)]
+    return table(("Table", "What a row is"), rows)
+
+
+def columns() -> str:
+    """Every table with the type and the classification of each column."""
+    parts = []
+    for name, described in sorted(all_tables().tables.items()):
+        rows = [
+            (
+                _code(column.name) + (" (key)" if column.primary_key else ""),
+                _type(column.type),
+                "yes" if column.nullable else "no",
+                str(column.info.get("classification", "unclassified")),
+            )
+            for column in described.columns
+        ]
+        parts.append(f"### {name}\n\n{table(('Column', 'Type', 'May be empty', 'Holds'), rows)}")
+    return "\n\n".join(parts)
+
+
+def _type(kind: Any) -> str:
+    name = type(kind).__name__
+    names = {
+        "UtcDateTime": "time (UTC)",
+        "SealedText": "sealed text",
+        "BlindIndex": "blind index",
+        "ARRAY": "list of text",
+        "LargeBinary": "bytes",
+        "SmallInteger": "small integer",
+        "BigInteger": "big integer",
+        "JSONB": "JSON",
+    }
+    return names.get(name, name.lower())
+
+
+def _about(name: str) -> str:
+    for mapper in Base.registry.mappers:
+        if getattr(mapper.local_table, "name", None) == name:
+            return " ".join(cleandoc(mapper.class_.__doc__ or "").split("\n\n")[0].split())
+    return ""
+
+
+def all_sections(known_routes: Sequence[RouteFact]) -> Mapping[str, Callable[[], str]]:
+    """The makers of all generated regions, by the name that stands in the region's mark."""
+    return {
+        "settings": settings,
+        "api-routes": lambda: api_routes(known_routes),
+        "pages": lambda: pages(known_routes),
+        "errors": errors,
+        "limits": limits,
+        "commands": commands,
+        "event-types": event_types,
+        "subscribed-events": subscribed_events,
+        "ignored-event-types": ignored_event_types,
+        "metrics": metrics,
+        "tables": tables,
+        "columns": columns,
+    }

@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr = Field(
         validation_alias="QUNTEDGE_SECRET_KEY",
-        description="At least 32 characters; signs sessions and forms. Make one with `quntedge keys`.",
+        description="At least 32 characters; keys the tokens that guard forms. Make one with `quntedge keys`.",
     )
     encryption_keys: SecretStr = Field(
         validation_alias="QUNTEDGE_ENCRYPTION_KEYS",

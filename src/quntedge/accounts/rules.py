@@ -14,7 +14,8 @@ PASSWORD_MINIMUM = 10
 PASSWORD_MAXIMUM = 200
 NAME_MAXIMUM = 100
 
-IDLE_LIFETIME = timedelta(days=14)
+# Long enough that a customer who looks in once a billing month stays signed in.
+IDLE_LIFETIME = timedelta(days=35)
 ABSOLUTE_LIFETIME = timedelta(days=90)
 SEEN_INTERVAL = timedelta(minutes=10)
 

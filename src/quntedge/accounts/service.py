@@ -131,7 +131,7 @@ class AccountService:
     async def session(self, unit: UnitOfWork, token: str | None) -> SessionUser | None:
         """Who is signed in with this token; None for nobody, an ended or an expired session.
 
-        A session lives 14 days after it was last seen and 90 days at most. Being seen is written down at most every
+        A session lives 35 days after it was last seen and 90 days at most. Being seen is written down at most every
         10 minutes, in the caller's unit of work.
         """
         if token is None or len(token) != _TOKEN_LENGTH:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from quntedge.gateway.port import InvoiceSnapshot, InvoiceStatus
@@ -15,9 +15,8 @@ from quntedge.invoices.events import InvoicePaid
 from quntedge.invoices.models import Invoice, InvoiceCounter
 from quntedge.kit.ids import new_id
 from quntedge.payments.events import PaymentRecorded
+from quntedge.storage.batching import among, insert_rows, update_rows
 from quntedge.storage.unit_of_work import UnitOfWork
-
-_UPDATE = update(Invoice).where(Invoice.id == bindparam("key"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,10 @@ class InvoiceLink:
     plan_id: str | None = None
 
 
+_LOCKED = select(Invoice.__table__).order_by(Invoice.id).with_for_update()
+_OF_PAYMENTS = _LOCKED.where(among(Invoice.whop_payment_id, "payments"))
+_OF_EITHER = _LOCKED.where(among(Invoice.whop_invoice_id, "invoices") | among(Invoice.whop_payment_id, "payments"))
+
 FindInvoiceLinks = Callable[[UnitOfWork, Sequence[InvoiceSnapshot]], Awaitable[Mapping[str, InvoiceLink]]]
 
 
@@ -52,9 +55,7 @@ class InvoiceService:
         if not billed:
             return
         connection = await unit.connection()
-        found = await connection.execute(
-            select(Invoice.__table__).where(Invoice.whop_payment_id.in_(billed)).order_by(Invoice.id).with_for_update()
-        )
+        found = await connection.execute(_OF_PAYMENTS, {"payments": list(billed)})
         held = {row.whop_payment_id: row for row in found}
         now = unit.clock.now()
         rows = [_from_payment(fact, held.get(key), now) for key, fact in billed.items()]
@@ -70,12 +71,7 @@ class InvoiceService:
         connection = await unit.connection()
         ids = {item.snapshot.invoice_id for item in observed}
         payments = {item.snapshot.payment_id for item in observed if item.snapshot.payment_id}
-        found = await connection.execute(
-            select(Invoice.__table__)
-            .where(Invoice.whop_invoice_id.in_(ids) | Invoice.whop_payment_id.in_(payments))
-            .order_by(Invoice.id)
-            .with_for_update()
-        )
+        found = await connection.execute(_OF_EITHER, {"invoices": list(ids), "payments": list(payments)})
         held = _Held(found.all())
         unknown = [item.snapshot for item in observed if held.of(item.snapshot) is None]
         links = await find_links(unit, unknown) if unknown else {}
@@ -111,18 +107,13 @@ class InvoiceService:
                     paid_at=row["paid_at"],
                 )
             )
-        connection = await unit.connection()
         created: list[dict[str, Any]] = []
         updated: list[dict[str, Any]] = []
         for row in rows:
-            if row.pop("is_new"):
-                created.append(row)
-            else:
-                updated.append({"key": row.pop("id"), **row})
-        if created:
-            await connection.execute(insert(Invoice), created)
-        if updated:
-            await connection.execute(_UPDATE, updated)
+            (created if row.pop("is_new") else updated).append(row)
+        connection = await unit.driver_connection()
+        await insert_rows(connection, Invoice.__table__, created)
+        await update_rows(connection, Invoice.__table__, updated)
 
 
 class _Held:

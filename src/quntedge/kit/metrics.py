@@ -22,6 +22,9 @@ WEBHOOK_LAG = Histogram(
     registry=REGISTRY,
 )
 WEBHOOKS_WAITING = Gauge("quntedge_webhooks_waiting", "Events waiting to be applied, now.", registry=REGISTRY)
+WEBHOOK_OLDEST = Gauge(
+    "quntedge_webhook_oldest_waiting_seconds", "Age of the oldest event that is due and not applied.", registry=REGISTRY
+)
 WEBHOOKS_DEAD = Gauge("quntedge_webhooks_dead", "Events in the dead letter state, now.", registry=REGISTRY)
 WEBHOOKS_QUARANTINED = Gauge(
     "quntedge_webhooks_quarantined", "Deliveries kept because they cannot be used, now.", registry=REGISTRY

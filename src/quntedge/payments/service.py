@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Select, select
 
 from quntedge.gateway.port import PaymentSnapshot
 from quntedge.kit.ids import new_id
@@ -15,6 +14,7 @@ from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.models import PaymentAttempt, PaymentTransaction
 from quntedge.payments.records import occurred_at, state_from_row, state_from_snapshot, state_values
 from quntedge.payments.rules import PaymentState, Verdict
+from quntedge.storage.batching import among, insert_rows, update_rows
 from quntedge.storage.unit_of_work import UnitOfWork
 
 
@@ -92,6 +92,11 @@ class PaymentService:
         await batch.write()
 
 
+_LOCKED = select(PaymentTransaction.__table__).order_by(PaymentTransaction.id).with_for_update()
+_BY_PAYMENT = _LOCKED.where(among(PaymentTransaction.whop_payment_id))
+_BY_ID = _LOCKED.where(among(PaymentTransaction.id))
+
+
 class _Batch:
     """The payments one call touches: loaded together, changed in memory, written together."""
 
@@ -103,18 +108,15 @@ class _Batch:
 
     async def load(self, payment_ids: Sequence[str]) -> None:
         """Locks these payments, in the order of their ids."""
-        await self._read(PaymentTransaction.whop_payment_id.in_(set(payment_ids)))
+        await self._read(_BY_PAYMENT, set(payment_ids))
 
     async def load_ids(self, transaction_ids: Sequence[str]) -> None:
         """The same, by our own ids."""
-        await self._read(PaymentTransaction.id.in_(set(transaction_ids)))
+        await self._read(_BY_ID, set(transaction_ids))
 
-    async def _read(self, which: Any) -> None:
+    async def _read(self, locking: Select[Any], values: set[str]) -> None:
         connection = await self._unit.connection()
-        rows = await connection.execute(
-            select(PaymentTransaction.__table__).where(which).order_by(PaymentTransaction.id).with_for_update()
-        )
-        for row in rows:
+        for row in await connection.execute(locking, {"values": list(values)}):
             self._records[row.whop_payment_id] = _Record(
                 id=row.id,
                 link=PaymentLink(row.user_id, row.subscription_id, row.plan_id),
@@ -246,16 +248,13 @@ class _Batch:
 
     async def write(self) -> None:
         """Writes what changed: at most three statements, each with a list of rows."""
-        connection = await self._unit.connection()
+        connection = await self._unit.driver_connection()
         changed = [record for record in self._records.values() if record.changed]
         created = [self._values(record) for record in changed if not record.stored]
         updated = [self._values(record) for record in changed if record.stored]
-        if created:
-            await connection.execute(insert(PaymentTransaction), created)
-        if updated:
-            await connection.execute(_UPDATE, [{"key": values.pop("id"), **values} for values in updated])
-        if self._attempts:
-            await connection.execute(upsert(PaymentAttempt).on_conflict_do_nothing(), self._attempts)
+        await insert_rows(connection, PaymentTransaction.__table__, created)
+        await update_rows(connection, PaymentTransaction.__table__, updated)
+        await insert_rows(connection, PaymentAttempt.__table__, self._attempts, conflict_key="transaction_id, number")
 
     def _values(self, record: _Record) -> dict[str, Any]:
         if record.state is None:
@@ -277,7 +276,3 @@ class _Batch:
                 "created_at": self._now,
             }
         return values
-
-
-# The columns to set follow from the parameters.
-_UPDATE = update(PaymentTransaction).where(PaymentTransaction.id == bindparam("key"))

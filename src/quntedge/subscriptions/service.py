@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Select, select
 
 from quntedge.gateway.port import MembershipSnapshot
 from quntedge.kit.ids import new_id
+from quntedge.storage.batching import among, insert_rows, update_rows
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions import rules
 from quntedge.subscriptions.errors import UnknownGatewayPlan
@@ -76,6 +76,16 @@ class SubscriptionService:
         return verdicts
 
 
+_LOCKED = select(Subscription.__table__).order_by(Subscription.id).with_for_update()
+_OF_MEMBERSHIPS = _LOCKED.where(
+    Subscription.id.in_(
+        select(SubscriptionMembership.subscription_id).where(among(SubscriptionMembership.whop_membership_id))
+    )
+)
+_LIVE_OF_USERS = _LOCKED.where(among(Subscription.user_id), Subscription.status.in_(LIVE))
+_MEMBERSHIPS = select(SubscriptionMembership.__table__).where(among(SubscriptionMembership.subscription_id))
+
+
 class _Batch:
     """The rows one call touches: loaded together, changed in memory, written together."""
 
@@ -91,25 +101,15 @@ class _Batch:
 
     async def load(self, membership_ids: Sequence[str]) -> None:
         """Locks the subscriptions of these memberships, in the order of their ids, and reads all they have."""
-        connection = await self._unit.connection()
-        known = select(SubscriptionMembership.subscription_id).where(
-            SubscriptionMembership.whop_membership_id.in_(set(membership_ids))
-        )
-        await self._read(connection, Subscription.id.in_(known))
+        await self._read(_OF_MEMBERSHIPS, set(membership_ids))
 
-    async def _read(self, connection: Any, which: Any) -> list[Holding]:
-        rows = (
-            await connection.execute(
-                select(Subscription.__table__).where(which).order_by(Subscription.id).with_for_update()
-            )
-        ).all()
+    async def _read(self, locking: Select[Any], values: set[str]) -> list[Holding]:
+        connection = await self._unit.connection()
+        rows = await connection.execute(locking, {"values": list(values)})
         holdings = {row.id: Holding.from_row(row) for row in rows}
         if not holdings:
             return []
-        members = await connection.execute(
-            select(SubscriptionMembership.__table__).where(SubscriptionMembership.subscription_id.in_(list(holdings)))
-        )
-        for row in members:
+        for row in await connection.execute(_MEMBERSHIPS, {"values": list(holdings)}):
             holding = holdings[row.subscription_id]
             holding.add_row(row)
             self._by_membership[row.whop_membership_id] = holding
@@ -128,11 +128,8 @@ class _Batch:
         self._owners = await find_owners(self._unit, list(unknown.values()))
         users = {owner.user_id for owner in self._owners.values()}
         held = {holding.user_id: holding for holding in self._by_membership.values() if holding.is_live}
-        connection = await self._unit.connection()
         # Read after the owners are known; a row inserted by somebody else meanwhile meets the unique index instead.
-        fresh = await self._read(
-            connection, Subscription.user_id.in_(users - held.keys()) & Subscription.status.in_(LIVE)
-        )
+        fresh = await self._read(_LIVE_OF_USERS, users - held.keys())
         self._live_of = held | {holding.user_id: holding for holding in fresh}
 
     def _incoming(self, snapshot: MembershipSnapshot) -> MembershipState:
@@ -224,42 +221,33 @@ class _Batch:
 
     async def write(self) -> None:
         """Writes what changed: at most five statements, each with a list of rows."""
-        connection = await self._unit.connection()
+        connection = await self._unit.driver_connection()
         holdings = {holding.id: holding for holding in self._by_membership.values()}
         changed = [holding for holding in holdings.values() if holding.changed and holding.state is not None]
-        created = [holding for holding in changed if not holding.stored]
-        updated = [holding for holding in changed if holding.stored]
-        if updated:
-            # Before the inserts: one that ends makes room for its successor under the "one live" index.
-            rows = [{"key": h.id, **subscription_values(h, self._now, creating=False)} for h in updated]
-            await connection.execute(_UPDATE, rows)
-        if created:
-            await connection.execute(insert(Subscription), [subscription_values(h, self._now) for h in created])
+        # Before the inserts: one that ends makes room for its successor under the "one live" index.
+        updated = [{"id": h.id, **subscription_values(h, self._now, creating=False)} for h in changed if h.stored]
+        await update_rows(connection, Subscription.__table__, updated, counting="version")
+        created = [subscription_values(holding, self._now) for holding in changed if not holding.stored]
+        await insert_rows(connection, Subscription.__table__, created)
         touched = [
             membership_row(holding, membership, self._now)
             for holding in holdings.values()
             for membership in holding.touched.values()
         ]
-        if touched:
-            await connection.execute(_membership_upsert(), touched)
-        if self._history:
-            await connection.execute(insert(SubscriptionEvent), self._history)
+        await insert_rows(
+            connection,
+            SubscriptionMembership.__table__,
+            touched,
+            conflict_key="whop_membership_id",
+            overwrite=_MEMBERSHIP_CHANGES,
+        )
+        await insert_rows(connection, SubscriptionEvent.__table__, self._history)
         for user_id in {holding.user_id for holding in changed}:
             self._unit.notify(ACCESS_CHANNEL, user_id)
 
 
-# The columns to set follow from the parameters.
-_UPDATE = update(Subscription).where(Subscription.id == bindparam("key")).values(version=Subscription.version + 1)
-
-
-def _membership_upsert() -> Any:
-    statement = upsert(SubscriptionMembership)
-    fixed = {"whop_membership_id", "first_seen_at", "subscription_id", "user_id"}
-    return statement.on_conflict_do_update(
-        index_elements=["whop_membership_id"],
-        set_={
-            column.name: statement.excluded[column.name]
-            for column in SubscriptionMembership.__table__.columns
-            if column.name not in fixed
-        },
-    )
+_MEMBERSHIP_CHANGES = tuple(
+    column.name
+    for column in SubscriptionMembership.__table__.columns
+    if column.name not in {"whop_membership_id", "first_seen_at", "subscription_id", "user_id"}
+)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import select
 
@@ -22,6 +21,7 @@ from quntedge.kit.ids import is_id
 from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.service import ObservedPayment, PaymentLink, PaymentService
 from quntedge.refunds.service import ObservedRefund, RefundedPayment, RefundService
+from quntedge.storage.batching import among
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.models import Subscription, SubscriptionMembership
@@ -30,6 +30,22 @@ from quntedge.webhooks.errors import ObjectOutOfReach
 
 INTENT_KEY = "intent_id"
 """Name under which our checkout's id travels in Whop's metadata."""
+
+_PLANS = select(Plan.id, Plan.whop_plan_id, Plan.grace_days).where(Plan.whop_plan_id.is_not(None))
+_MEMBERSHIPS = (
+    select(
+        SubscriptionMembership.whop_membership_id,
+        SubscriptionMembership.user_id,
+        SubscriptionMembership.subscription_id,
+        SubscriptionMembership.plan_id,
+        Subscription.checkout_id,
+    )
+    .join(Subscription, Subscription.id == SubscriptionMembership.subscription_id)
+    .where(among(SubscriptionMembership.whop_membership_id))
+)
+_REFUNDED = select(PaymentTransaction.id, PaymentTransaction.user_id, PaymentTransaction.whop_payment_id).where(
+    among(PaymentTransaction.whop_payment_id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +141,7 @@ class Applier:
             return
         payment_ids = {item.snapshot.payment_id for _, item in observed}
         connection = await unit.connection()
-        rows = await connection.execute(
-            select(PaymentTransaction.id, PaymentTransaction.user_id, PaymentTransaction.whop_payment_id).where(
-                PaymentTransaction.whop_payment_id.in_(payment_ids)
-            )
-        )
+        rows = await connection.execute(_REFUNDED, {"values": list(payment_ids)})
         payments = {row.whop_payment_id: RefundedPayment(row.id, row.user_id) for row in rows}
         if payment_ids - payments.keys():
             raise ObjectOutOfReach("A refund belongs to a payment that the gateway does not give us.")
@@ -245,9 +257,7 @@ def _identity(snapshot: MembershipSnapshot | PaymentSnapshot | InvoiceSnapshot, 
 
 async def _plan_terms(unit: UnitOfWork) -> dict[str, PlanTerms]:
     connection = await unit.connection()
-    rows: Any = await connection.execute(
-        select(Plan.id, Plan.whop_plan_id, Plan.grace_days).where(Plan.whop_plan_id.is_not(None))
-    )
+    rows = await connection.execute(_PLANS)
     return {row.whop_plan_id: PlanTerms(row.id, row.grace_days) for row in rows}
 
 
@@ -255,17 +265,7 @@ async def _memberships(unit: UnitOfWork, ids: set[str]) -> dict[str, PaymentLink
     if not ids:
         return {}
     connection = await unit.connection()
-    rows = await connection.execute(
-        select(
-            SubscriptionMembership.whop_membership_id,
-            SubscriptionMembership.user_id,
-            SubscriptionMembership.subscription_id,
-            SubscriptionMembership.plan_id,
-            Subscription.checkout_id,
-        )
-        .join(Subscription, Subscription.id == SubscriptionMembership.subscription_id)
-        .where(SubscriptionMembership.whop_membership_id.in_(ids))
-    )
+    rows = await connection.execute(_MEMBERSHIPS, {"values": list(ids)})
     return {
         row.whop_membership_id: PaymentLink(row.user_id, row.subscription_id, row.plan_id, row.checkout_id)
         for row in rows

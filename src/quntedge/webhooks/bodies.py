@@ -14,13 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from quntedge.kit import crypto
 from quntedge.kit.crypto import KeyRing
-from quntedge.storage.sealed import Sealed
+from quntedge.storage.batching import driver_of
 from quntedge.storage.unit_of_work import UnitOfWork
-from quntedge.webhooks.models import InboxKey, WebhookBody
+from quntedge.webhooks.models import InboxKey
 
 RETENTION = timedelta(days=90)
 WEEKS_AHEAD = 6
 _MAINTENANCE_LOCK = 0x51_45_57_42
+
+# The range lets PostgreSQL leave out every other week's partition.
+_READ = """
+    SELECT event_id, body FROM webhook_body
+    WHERE event_id = ANY(%(ids)b) AND received_at BETWEEN %(first)b AND %(last)b
+"""
 
 
 class BodyExpired(Exception):
@@ -60,26 +66,23 @@ class BodyStore:
         wanted = dict(events)
         if not wanted:
             return {}
-        # The range lets PostgreSQL leave out every other week's partition.
-        rows = (
-            await connection.execute(
-                select(WebhookBody.event_id, WebhookBody.body).where(
-                    WebhookBody.event_id.in_(list(wanted)),
-                    WebhookBody.received_at >= min(wanted.values()),
-                    WebhookBody.received_at <= max(wanted.values()),
-                )
-            )
-        ).all()
-        missing = {week_of(wanted[row.event_id]) for row in rows} - self._keys.keys()
+        cursor = await (await driver_of(connection)).execute(
+            _READ,
+            {"ids": list(wanted), "first": min(wanted.values()), "last": max(wanted.values())},
+            # Half the bytes of bodies written as text.
+            binary=True,
+        )
+        rows: list[tuple[str, bytes]] = await cursor.fetchall()
+        missing = {week_of(wanted[event_id]) for event_id, _ in rows} - self._keys.keys()
         if missing:
             await self._load_keys(connection, missing)
-        return {row.event_id: self._open(row.event_id, wanted[row.event_id], row.body) for row in rows}
+        return {event_id: self._open(event_id, wanted[event_id], sealed) for event_id, sealed in rows}
 
-    def _open(self, event_id: str, received_at: datetime, sealed: Sealed) -> bytes:
+    def _open(self, event_id: str, received_at: datetime, sealed: bytes) -> bytes:
         key = self._keys.get(week_of(received_at))
         if key is None:
             raise BodyExpired(f"the key to the body of {event_id} was destroyed")
-        return crypto.unseal(key, sealed.token, _body_aad(event_id))
+        return crypto.unseal(key, sealed, _body_aad(event_id))
 
     async def _load_keys(self, connection: AsyncConnection, weeks: set[date]) -> None:
         rows = await connection.execute(select(InboxKey.week, InboxKey.wrapped).where(InboxKey.week.in_(weeks)))

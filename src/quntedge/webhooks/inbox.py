@@ -16,12 +16,14 @@ from quntedge.kit.errors import Unavailable
 from quntedge.kit.ids import new_id
 from quntedge.kit.logging import get_logger
 from quntedge.kit.metrics import WEBHOOKS_STORED
-from quntedge.storage.batching import MicroBatcher
+from quntedge.storage.batching import MicroBatcher, driver_of
 from quntedge.webhooks.bodies import BodyStore
 
 log = get_logger(__name__)
 
 CHANNEL = "webhook_inbox"
+PACE_SECONDS = 0.005
+"""The least time between two inserts: a commit for each handful of deliveries would cost more than the deliveries."""
 
 # One statement, one commit, whatever the number of deliveries: the rows that are new, their bodies, the wake-up.
 # It is given to the driver itself, because only there can parameters be sent in binary (`%b`): written as text, the
@@ -93,7 +95,9 @@ class Inbox:
         self._bodies = bodies
         self._clock = clock
         self._account_id = account_id
-        self._batcher: MicroBatcher[Delivery, bool] = MicroBatcher(self._store, max_batch=500, lanes=1)
+        self._batcher: MicroBatcher[Delivery, bool] = MicroBatcher(
+            self._store, max_batch=500, pace_seconds=PACE_SECONDS
+        )
 
     async def accept(self, webhook_id: str, raw: bytes) -> bool:
         """Keeps a delivery whose signature was good. True if it is new, False if its id was already known.
@@ -163,9 +167,7 @@ class Inbox:
     async def _insert(self, parameters: dict[str, list[object]]) -> set[str]:
         """The ids of the rows that are new."""
         async with self._autocommit.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            if not isinstance(driver, psycopg.AsyncConnection):
-                raise TypeError("the engine does not run on psycopg")
+            driver = await driver_of(connection)
             try:
                 row = await (await driver.execute(_INSERT, parameters)).fetchone()
             except psycopg.OperationalError:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg import AsyncConnection as DriverConnection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -57,17 +58,16 @@ _LOCK_LANES = text(
     """
 )
 
-_SETTLE = text(
-    """
+# For the driver itself: parameters in binary (`%b`) are several times cheaper than arrays written as text.
+_SETTLE = """
     UPDATE webhook_event AS e
     SET state = s.state, outcome = s.outcome, error = s.error, due_at = coalesce(s.due_at, e.due_at),
         attempts = s.attempts, processed_at = s.processed_at
-    FROM unnest(CAST(:id AS text[]), CAST(:state AS text[]), CAST(:outcome AS text[]), CAST(:error AS text[]),
-                CAST(:due_at AS timestamptz[]), CAST(:attempts AS int[]), CAST(:processed_at AS timestamptz[]))
+    FROM unnest(%(id)b::text[], %(state)b::text[], %(outcome)b::text[], %(error)b::text[],
+                %(due_at)b::timestamptz[], %(attempts)b::int[], %(processed_at)b::timestamptz[])
          AS s (id, state, outcome, error, due_at, attempts, processed_at)
     WHERE e.id = s.id
-    """
-)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ async def _with_lanes(connection: AsyncConnection, rows: Sequence[Any]) -> list[
     return sorted(claimed, key=lambda event: event.id)
 
 
-async def settle(connection: AsyncConnection, settlements: Sequence[Settlement]) -> None:
+async def settle(connection: DriverConnection[Any], settlements: Sequence[Settlement]) -> None:
     """Writes where events stand, all with one statement."""
     if not settlements:
         return
@@ -111,15 +111,26 @@ async def settle(connection: AsyncConnection, settlements: Sequence[Settlement])
     await connection.execute(_SETTLE, {name: [getattr(s, name) for s in settlements] for name in names})
 
 
-async def counts(connection: AsyncConnection) -> dict[str, int]:
-    """How many events are waiting, dead and quarantined now; served by the partial indexes."""
-    row = (
-        await connection.execute(
-            text(
-                "SELECT (SELECT count(*) FROM webhook_event WHERE state IN ('received', 'processing', 'retrying')),"
-                " (SELECT count(*) FROM webhook_event WHERE state = 'dead'),"
-                " (SELECT count(*) FROM webhook_event WHERE state = 'quarantined')"
-            )
-        )
-    ).one()
-    return {"waiting": row[0], "dead": row[1], "quarantined": row[2]}
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What stands in the inbox now. `oldest_due` is since when the oldest due event could have been applied."""
+
+    waiting: int
+    dead: int
+    quarantined: int
+    oldest_due: datetime | None
+
+
+async def backlog(connection: AsyncConnection, now: datetime) -> Backlog:
+    """What stands in the inbox now; served by the partial indexes."""
+    row = await connection.execute(
+        text(
+            "SELECT (SELECT count(*) FROM webhook_event WHERE state IN ('received', 'processing', 'retrying')),"
+            " (SELECT count(*) FROM webhook_event WHERE state = 'dead'),"
+            " (SELECT count(*) FROM webhook_event WHERE state = 'quarantined'),"
+            " (SELECT min(due_at) FROM webhook_event"
+            "  WHERE state IN ('received', 'processing', 'retrying') AND due_at <= :now)"
+        ),
+        {"now": now},
+    )
+    return Backlog(*row.one())

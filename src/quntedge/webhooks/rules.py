@@ -14,7 +14,7 @@ _LONGEST_DELAY = timedelta(hours=1)
 def retry_delay(attempts: int, jitter: random.Random) -> timedelta:
     """The wait after this many failed attempts: 2 s, 8 s, 32 s … at most an hour, ± 20 %.
 
-    Eight attempts span about an hour and a half, so that an hour of trouble at the gateway leaves no dead letters.
+    Eight attempts span an hour and three quarters, so that an hour of trouble at the gateway leaves no dead letters.
     """
     delay = min(_FIRST_DELAY * 4.0 ** (attempts - 1), _LONGEST_DELAY)
     return delay * jitter.uniform(0.8, 1.2)

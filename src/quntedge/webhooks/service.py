@@ -7,6 +7,7 @@ gateway between two transactions, while everything else goes on.
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -73,6 +74,11 @@ class WebhookService:
         self._jitter = jitter or random.Random()  # noqa: S311 (spreads retries, guards nothing)
         self._readings: set[asyncio.Task[None]] = set()
 
+    @property
+    def batch_size(self) -> int:
+        """How many events a batch holds at most."""
+        return self._batch_size
+
     async def process_due(self) -> int:
         """Applies one batch of due events. Returns how many it claimed; 0 means there is nothing to do now."""
         failed: list[Claimed] = []
@@ -119,7 +125,7 @@ class WebhookService:
             await self._apply(unit, work, evidence or {})
             await unit.dispatch()
             settlements = [self._settlement(item, unit) for item in work]
-            await queries.settle(connection, settlements)
+            await queries.settle(await unit.driver_connection(), settlements)
             await unit.commit()
         self._measure(work)
         return Progress(len(claimed), len(work), [item.claimed.id for item in work if item.state == "processing"])
@@ -185,10 +191,11 @@ class WebhookService:
 
     def _measure(self, work: Sequence[_Work]) -> None:
         now = self._units.clock.now()
-        for item in work:
-            if item.state != "processing":
-                WEBHOOKS_APPLIED.labels(item.state).inc()
-                WEBHOOK_LAG.observe(max(0.0, (now - item.claimed.received_at).total_seconds()))
+        finished = [item for item in work if item.state != "processing"]
+        for state, count in Counter(item.state for item in finished).items():
+            WEBHOOKS_APPLIED.labels(state).inc(count)
+        for item in finished:
+            WEBHOOK_LAG.observe(max(0.0, (now - item.claimed.received_at).total_seconds()))
 
     async def _send_away(self, ids: Sequence[str]) -> None:
         """Has these events read again in the background; waits first when too many are away already."""
@@ -252,7 +259,7 @@ class WebhookService:
                 due_at=None if dead else now + rules.retry_delay(attempts, self._jitter),
                 processed_at=now if dead else None,
             )
-            await queries.settle(await unit.connection(), [settlement])
+            await queries.settle(await unit.driver_connection(), [settlement])
             await unit.commit()
         WEBHOOKS_APPLIED.labels(settlement.state).inc()
         log.log(

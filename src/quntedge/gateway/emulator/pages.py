@@ -17,9 +17,11 @@ _TEMPLATES = Environment(
 )
 # No form-action: Chromium applies it to the redirect after a form as well, and buyers are redirected to the seller.
 _HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'self'",
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none';"
+    " frame-ancestors 'self'",
     "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
+    # Not "no-referrer": that makes browsers send `Origin: null` with forms, and the control forms look at it.
+    "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
 

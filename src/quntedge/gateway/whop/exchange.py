@@ -17,11 +17,12 @@ from whop_sdk.core.api_error import ApiError
 from whop_sdk.core.parse_error import ParsingError
 from whop_sdk.core.request_options import RequestOptions
 
-from quntedge.gateway.port import UnusableEvent
+from quntedge.gateway.port import GatewayError, UnusableEvent
 from quntedge.gateway.whop.config import API_VERSION_DATE, WhopSettings
 from quntedge.gateway.whop.documents import load_json
 from quntedge.gateway.whop.errors import from_failure, from_response, from_unusable
 from quntedge.gateway.whop.limiter import Limiter
+from quntedge.kit.metrics import GATEWAY_CALLS
 
 TIMEOUT: Final = httpx.Timeout(20.0, connect=5.0)
 LIMITS: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30.0)
@@ -108,6 +109,18 @@ class Exchange:
         await self._http.aclose()
 
     async def _run(self, operation: str, call: Call, options: RequestOptions, *, write: bool) -> object:
+        outcome = "error"
+        try:
+            document = await self._answer(operation, call, options, write=write)
+            outcome = "ok"
+        except GatewayError as error:
+            outcome = error.code
+            raise
+        finally:
+            GATEWAY_CALLS.labels(operation, outcome).inc()
+        return document
+
+    async def _answer(self, operation: str, call: Call, options: RequestOptions, *, write: bool) -> object:
         await self._limiter.wait(operation)
         caught = _Caught()
         token = _caught.set(caught)

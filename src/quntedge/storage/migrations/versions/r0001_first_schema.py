@@ -517,6 +517,8 @@ def _append_only_history() -> None:
 def _job_queue() -> None:
     # The job library brings its own schema; its statements hold percent signs, so they go to the driver untouched.
     driver = op.get_bind().connection.driver_connection
+    if driver is None:
+        raise RuntimeError("the connection to migrate on is closed")
     driver.execute(SchemaManager.get_schema())
 
 

@@ -1,0 +1,51 @@
+# Needs Python 3.11 or newer and make; everything else is fetched into .venv. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-reset test check audit bench css docs lock
+
+PYTHON ?=
+export PYTHON
+PY := .venv/bin/python
+# Processes among which the tests are divided.
+JOBS ?= 2
+# Further arguments, for example: make demo ARGS="--port 9000", make test ARGS="-k money".
+ARGS ?=
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  make %-11s %s\n' "$$name" "$$text"; done
+
+setup: ## Make .venv with the locked dependencies; does nothing when it is there
+	@tools/setup.sh
+
+demo: setup ## Run everything on this machine, with customers to look at
+	@$(PY) -m quntedge demo $(ARGS)
+
+demo-reset: ## Forget the demo's data
+	@if [ -d .quntedge ]; then tools/setup.sh && $(PY) -m quntedge demo --forget; else echo "There is no demo data."; fi
+
+test: setup ## Run all tests
+	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+check: setup ## Linter, format, types, import rules, migrations
+	@echo "ruff check"; .venv/bin/ruff check .
+	@echo "ruff format"; .venv/bin/ruff format --check .
+	@echo "mypy --strict"; .venv/bin/mypy
+	@echo "import rules"; .venv/bin/lint-imports --no-logo
+	@echo "migrations"; $(PY) -m tools.check_migrations
+
+audit: setup ## Look the locked dependencies up among known vulnerabilities (network)
+	@.venv/bin/pip-audit --require-hashes --disable-pip --requirement requirements.lock
+
+bench: setup ## Measure; the table compares with a floor taken in the same run
+	@$(PY) -m bench $(ARGS)
+
+css: ## Build the stylesheet and vendor the browser files (Node 20 or newer, network)
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer." >&2; exit 1; }
+	@cd frontend && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+
+docs: setup ## Fill the generated parts of the documentation
+	@$(PY) -m tools.generate_docs
+
+lock: setup ## Pin the newest dependencies that pyproject.toml allows (network)
+	@.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock

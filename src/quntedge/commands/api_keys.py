@@ -1,0 +1,63 @@
+"""Keys with which the servers of host applications call us."""
+
+from typing import Annotated
+
+import typer
+
+from quntedge.accounts.api_keys import SCOPES
+from quntedge.commands.errors import Explained
+from quntedge.commands.output import aside, moment, out, table
+from quntedge.commands.output import show as show_table
+from quntedge.commands.running import opened, run
+
+app = typer.Typer(cls=Explained, no_args_is_help=True, help="API keys for the servers of host applications.")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for, so that it is recognised later.")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; may be repeated. All of them by default.")
+    ] = None,
+) -> None:
+    """Make a key. Its text is shown once and kept nowhere."""
+    run(_create(name, scope or list(SCOPES)))
+
+
+@app.command("list")
+def list_() -> None:
+    """List all keys, the revoked ones too, newest first."""
+    run(_list())
+
+
+@app.command()
+def revoke(key_id: Annotated[str, typer.Argument(help="Id of the key, key_… as `list` shows it.")]) -> None:
+    """End a key at once."""
+    run(_revoke(key_id))
+
+
+async def _create(name: str, scopes: list[str]) -> None:
+    async with opened() as runtime, runtime.units() as unit:
+        key, text = await runtime.services.api_keys.create(unit, name, scopes)
+        await unit.commit()
+    out().print(text)
+    aside(f"{key.id}, for {', '.join(key.scopes)}. Copy it now: it is not shown again.")
+
+
+async def _list() -> None:
+    async with opened() as runtime, runtime.units() as unit:
+        keys = await runtime.services.api_keys.list(unit)
+    if not keys:
+        out().print("There is no key yet; `quntedge api-key create NAME` makes one.")
+        return
+    shown = table("Id", "Name", "Key", "Scopes", "Made (UTC)", "Revoked (UTC)")
+    for key in keys:
+        shown.add_row(key.id, key.name, key.hint, ", ".join(key.scopes), moment(key.created_at), moment(key.revoked_at))
+    show_table(shown)
+
+
+async def _revoke(key_id: str) -> None:
+    async with opened() as runtime, runtime.units() as unit:
+        key = await runtime.services.api_keys.revoke(unit, key_id)
+        await unit.commit()
+    out().print(f"{key.id} ({key.name}) is revoked.")

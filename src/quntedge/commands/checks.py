@@ -1,0 +1,154 @@
+"""What `quntedge doctor` looks at, beyond whether the settings can be read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import urlsplit
+
+import aiosmtplib
+import psycopg
+import sqlalchemy.exc
+
+from quntedge.gateway.port import GatewayError
+from quntedge.kit.following_clock import ClockUnreachable, FollowingClock
+from quntedge.notifications.smtp import MailServer
+from quntedge.settings import ConfigurationError, Settings
+from quntedge.storage import migrate
+from quntedge.wiring import Runtime
+
+OLDEST_POSTGRESQL = 15
+_PATIENCE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. A `bad` one keeps the product from working, a `warn` one may be meant so."""
+
+    level: Literal["ok", "warn", "bad"]
+    about: str
+    text: str
+
+
+async def findings(runtime: Runtime) -> AsyncIterator[Finding]:
+    """Looks at everything, one after the other. What fails is a finding, never an exception."""
+    yield await _database(runtime.database_url)
+    yield await _gateway(runtime)
+    yield await _mail(runtime.settings)
+    for finding in webhook_endpoint(runtime.settings):
+        yield finding
+    if runtime.settings.clock_url is not None:
+        yield await _clock(runtime.settings.clock_url)
+
+
+async def _database(url: str) -> Finding:
+    try:
+        connection = await psycopg.AsyncConnection.connect(url, connect_timeout=5)
+        async with connection:
+            version = connection.info.server_version // 10_000
+        current, head = await asyncio.to_thread(migrate.pending, url)
+    except (psycopg.Error, sqlalchemy.exc.SQLAlchemyError) as error:
+        return Finding("bad", "Database", f"cannot be reached: {_first_line(error)}. Check DATABASE_URL.")
+    if version < OLDEST_POSTGRESQL:
+        return Finding("bad", "Database", f"PostgreSQL {version} is too old; {OLDEST_POSTGRESQL} or newer is needed.")
+    if current != head:
+        return Finding(
+            "bad", "Database", f"the schema is at {current or 'nothing'}, {head} is needed: run `quntedge migrate`."
+        )
+    return Finding("ok", "Database", f"PostgreSQL {version}, schema {head}.")
+
+
+async def _gateway(runtime: Runtime) -> Finding:
+    settings = runtime.settings
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            account_id = await runtime.gateway.account_id()
+    except TimeoutError:
+        return Finding("bad", "Whop", f"{settings.whop_environment} did not answer in {_PATIENCE_SECONDS:g} seconds.")
+    except GatewayError as error:
+        return Finding("bad", "Whop", f"{settings.whop_environment} does not serve us: {error.detail}")
+    if account_id != settings.whop_account_id:
+        return Finding(
+            "bad", "Whop", f"WHOP_API_KEY belongs to {account_id}, WHOP_ACCOUNT_ID says {settings.whop_account_id}."
+        )
+    return Finding("ok", "Whop", f"{settings.whop_environment}, account {account_id}.")
+
+
+async def _mail(settings: Settings) -> Finding:
+    if settings.smtp_url is None:
+        return Finding("warn", "Mail", "SMTP_URL is not set: mails wait in the queue.")
+    try:
+        server = MailServer.parse(settings.smtp_url.get_secret_value())
+    except ConfigurationError as error:
+        return Finding("bad", "Mail", error.detail)
+    client = aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        username=server.username,
+        password=server.password,
+        use_tls=server.security == "tls",
+        start_tls={"opportunistic": None, "starttls": True, "tls": False}[server.security],
+        timeout=_PATIENCE_SECONDS,
+        local_hostname="localhost",
+    )
+    try:
+        await client.connect()
+        await client.quit()
+    except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        return Finding("bad", "Mail", f"{server.host}:{server.port} cannot be used: {_first_line(error)}.")
+    finally:
+        client.close()
+    return Finding("ok", "Mail", f"{server.host}:{server.port} lets us in.")
+
+
+def webhook_endpoint(settings: Settings) -> list[Finding]:
+    """Whether Whop can reach us and we can believe it, as far as the settings tell."""
+    address = f"{settings.base_url}/api/whop/webhook"
+    found = []
+    if settings.whop_environment != "custom" and not _is_public(settings.base_url):
+        found.append(
+            Finding(
+                "warn", "Webhook", f"Whop cannot reach {address}: QUNTEDGE_BASE_URL must be a public https address."
+            )
+        )
+    else:
+        found.append(Finding("ok", "Webhook", f"enter {address} at Whop as the endpoint's address."))
+    odd = sum(not secret.get_secret_value().startswith("ws_") for secret in settings.whop_webhook_secrets)
+    if odd and settings.whop_environment != "custom":
+        found.append(
+            Finding(
+                "warn",
+                "Webhook",
+                f"{odd} of WHOP_WEBHOOK_SECRETS without the ws_ prefix: copy them as Whop shows them.",
+            )
+        )
+    return found
+
+
+def _is_public(base_url: str) -> bool:
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if parts.scheme != "https" or host == "localhost" or ("." not in host and ":" not in host):
+        return False
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return True
+
+
+async def _clock(url: str) -> Finding:
+    clock = FollowingClock(url, start_timeout_seconds=3)
+    try:
+        await clock.start()
+    except ClockUnreachable as error:
+        return Finding("bad", "Clock", f"{error}.")
+    finally:
+        await clock.stop()
+    return Finding("ok", "Clock", f"follows the emulator: {clock.now():%Y-%m-%d %H:%M:%S} UTC.")
+
+
+def _first_line(error: BaseException) -> str:
+    cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None else error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(cause).__name__

@@ -1,0 +1,75 @@
+"""What the commands share: the product's services around one piece of work, and life under a parent process."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import typer
+from uvicorn.loops.auto import auto_loop_factory
+
+from quntedge.commands.errors import explain
+from quntedge.kit.logging import configure_logging, get_logger
+from quntedge.settings import load_settings
+from quntedge.wiring import Runtime, build, database
+
+log = get_logger(__name__)
+
+WithParent = Annotated[
+    bool, typer.Option("--with-parent", hidden=True, help="End when standard input closes: the parent is gone.")
+]
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Runtime]:
+    """The services on the configured database, for the length of one command. Only warnings are logged."""
+    settings = load_settings()
+    configure_logging(settings.log_format, "WARNING")
+    with database(settings) as url:
+        runtime = build(settings, url)
+        try:
+            await runtime.start()
+            yield runtime
+        finally:
+            await runtime.close()
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Does asynchronous work from a command."""
+    asyncio.run(work)
+
+
+def run_service(work: Coroutine[Any, Any, None]) -> None:
+    """Runs a long-living process on the fastest event loop there is, until SIGINT or SIGTERM."""
+    # A web server ends by raising its signal anew. SIGTERM must not kill before connections and the embedded
+    # database are closed, so it leaves the way an exit does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+            runner.run(work)
+    except Exception as error:
+        # The terminal gets one sentence; what nobody can explain must leave its traceback in the log.
+        if explain(error) is None:
+            log.exception("process.crashed")
+        raise
+
+
+def follow_parent(wanted: bool) -> None:
+    """Ends this process the way SIGTERM does once standard input closes.
+
+    A parent that holds the other end of the pipe cannot die, not even by SIGKILL, without its children following.
+    """
+    if not wanted:
+        return
+
+    def wait() -> None:
+        # Not sys.stdin: a thread that sleeps in its lock would make the interpreter abort at the end.
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()

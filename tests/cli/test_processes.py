@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from quntedge import cli
+from quntedge import cli as command_line
 from quntedge.demo.places import without_settings
-from tests.cli.conftest import SETTINGS
+from tests.cli.conftest import SETTINGS, Cli
 
 SECONDS = 20
 
@@ -73,7 +73,7 @@ def answering(process: subprocess.Popen[str], url: str) -> None:
     raise AssertionError(f"{url} does not answer")
 
 
-def test_a_taken_port_is_one_sentence_that_names_it_and_the_flag(tmp_path: Path, taken_port: int) -> None:
+async def test_a_taken_port_is_one_sentence_that_names_it_and_the_flag(cli: Cli, taken_port: int) -> None:
     port = str(taken_port)
     commands = {
         ("web", "--port", port): "--port",
@@ -82,11 +82,11 @@ def test_a_taken_port_is_one_sentence_that_names_it_and_the_flag(tmp_path: Path,
         ("demo", "--emulator-port", port): "--emulator-port",
     }
     for arguments, flag in commands.items():
-        code, stdout, stderr = finished(tmp_path, *arguments, **SETTINGS)
-        assert (code, stdout) == (1, ""), arguments
-        assert stderr.startswith(f"Error: Port {port} on 127.0.0.1 cannot be used"), arguments
-        assert stderr.endswith(f"with {flag}.\n"), arguments
-        assert len(stderr.splitlines()) == 1, arguments
+        result = await cli(*arguments, **SETTINGS)
+        assert (result.exit_code, result.stdout) == (1, ""), arguments
+        assert result.stderr.startswith(f"Error: Port {port} on 127.0.0.1 cannot be used"), arguments
+        assert result.stderr.endswith(f"with {flag}.\n"), arguments
+        assert len(result.stderr.splitlines()) == 1, arguments
 
 
 def test_the_emulator_needs_no_setting_and_ctrl_c_ends_it_quietly(tmp_path: Path, free_port: int) -> None:
@@ -139,17 +139,17 @@ def test_an_error_nobody_expected_is_one_sentence_too(
     def fail() -> None:
         raise RuntimeError("the moon is blue")
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(command_line, "app", fail)
     monkeypatch.setattr(sys, "argv", ["quntedge", "worker"])
     with pytest.raises(SystemExit) as exit_:
-        cli.main()
+        command_line.main()
     assert exit_.value.code == 1
     stderr = capsys.readouterr().err
     assert "RuntimeError: the moon is blue" in stderr
     assert len(stderr.splitlines()) == 1
     monkeypatch.setattr(sys, "argv", ["quntedge", "--traceback", "worker"])
     with pytest.raises(RuntimeError):
-        cli.main()
+        command_line.main()
 
 
 def test_the_set_up_names_what_is_missing(tmp_path: Path) -> None:

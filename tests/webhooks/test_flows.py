@@ -220,3 +220,15 @@ async def _forget(world: World) -> None:
         await connection.execute("UPDATE checkout_intent SET state = 'open', subscription_id = NULL")
         await connection.execute("SET session_replication_role = DEFAULT")
         await unit.session.commit()
+
+
+async def test_the_checkout_learns_of_a_decline_that_arrives_after_its_payment(world: World) -> None:
+    first = ours(membership_id=None, status="open", substatus="incomplete", paid_at=None, refundable=False)
+    await world.event("payment.created", native_payment(**first), "msg_1")
+    await world.work()
+    declined = payloads.failed_native_payment(
+        **ours(membership_id=None, billing_reason="subscription_create", updated_at="2026-09-29T10:15:32.000Z")
+    )
+    await world.event("payment.failed", declined, "msg_2")
+    await world.work()
+    assert await world.row("SELECT state, failure FROM checkout_intent") == {"state": "open", "failure": "soft"}

@@ -58,6 +58,11 @@ class CatalogService:
                 await unit.commit()
             return changes
 
+    async def preview(self, catalog: CatalogFile) -> list[Change]:
+        """What `apply` would change, with the errors it would raise. Changes nothing."""
+        async with self._units() as unit:
+            return diff(await _current(unit.session), catalog)
+
     async def sync_gateway(self) -> SyncReport:
         """Makes every plan for sale that the gateway lacks, and remembers its id.
 

@@ -1,18 +1,13 @@
 """The catalogue: what is on sale, what a file would change, and changing it."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from quntedge.catalog import queries, toml
-from quntedge.catalog.models import Feature
 from quntedge.catalog.queries import PlanView
-from quntedge.catalog.rules import CatalogFile, FeatureSpec, PlanSpec
-from quntedge.catalog.rules import diff as difference
+from quntedge.catalog.rules import CatalogFile
 from quntedge.catalog.service import SyncReport
 from quntedge.commands.errors import Explained
 from quntedge.commands.output import out, table
@@ -80,24 +75,12 @@ def _days(days: int | None) -> str:
 
 
 async def _diff(wanted: CatalogFile) -> None:
-    async with opened() as runtime, runtime.units() as unit:
-        changes = difference(await _current(unit.session), wanted)
+    async with opened() as runtime:
+        changes = await runtime.catalog.preview(wanted)
     for change in changes:
         out().print(change.describe())
     if not changes:
         out().print("The database and the file agree.")
-
-
-async def _current(session: AsyncSession) -> CatalogFile:
-    rows = await session.execute(select(Feature).order_by(Feature.position, Feature.code))
-    features = {f.code: FeatureSpec(f.code, f.name, f.description, f.position) for f in rows.scalars()}
-    plans = await queries.plans(session, include_archived=True)
-    return CatalogFile(features, {plan.code: _spec(plan) for plan in plans})
-
-
-def _spec(plan: PlanView) -> PlanSpec:
-    same = {field.name: getattr(plan, field.name) for field in fields(PlanSpec)}
-    return PlanSpec(**same | {"features": tuple(sorted(feature.code for feature in plan.features))})
 
 
 async def _apply(wanted: CatalogFile, sync: bool) -> None:

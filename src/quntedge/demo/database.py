@@ -3,8 +3,6 @@
 A process of its own, because starting PostgreSQL runs programs that Ctrl-C in the terminal would hit half-way.
 """
 
-import json
-import os
 import signal
 import threading
 from pathlib import Path
@@ -18,7 +16,6 @@ def keep_database(folder: Path) -> None:
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
-    forget_dead_users(folder)
     server = EmbeddedServer(folder)
     try:
         print(server.url(), flush=True)  # noqa: T201 (read by the parent)
@@ -31,23 +28,4 @@ def keep_database(folder: Path) -> None:
 def stop_left_over(places: Places) -> None:
     """Stops the server of a demo that was killed, if it still runs."""
     if (places.postgres / "postmaster.pid").exists():
-        forget_dead_users(places.root)
         EmbeddedServer(places.root).stop()
-
-
-def forget_dead_users(folder: Path) -> None:
-    """Takes processes that were killed off the server's list of users: it stops only when the last one leaves."""
-    users = folder / "postgres" / ".handle_pids.json"
-    if users.exists():
-        alive = [pid for pid in json.loads(users.read_text() or "[]") if _is_alive(pid)]
-        users.write_text(json.dumps(alive))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

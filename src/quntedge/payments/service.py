@@ -174,7 +174,12 @@ class _Batch:
 
     @staticmethod
     def _relink(record: _Record, link: PaymentLink | None, snapshot: PaymentSnapshot) -> bool:
-        """A first payment may be seen before its membership: the link is completed when both are known."""
+        """A first payment may be seen before its membership: the link is completed when both are known.
+
+        Until then the checkout is taken from the snapshot each time: it is not part of the stored record.
+        """
+        if link is not None and record.link.checkout_id is None:
+            record.link = replace(record.link, checkout_id=link.checkout_id)
         if link is None or record.link.subscription_id is not None or link.subscription_id is None:
             return False
         record.link, record.changed = link, True

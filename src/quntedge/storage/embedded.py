@@ -1,5 +1,7 @@
 """The embedded PostgreSQL for demo, development and tests: a server from a wheel, under our data folder."""
 
+import json
+import os
 import warnings
 from pathlib import Path
 
@@ -18,6 +20,7 @@ class EmbeddedServer:
     def __init__(self, folder: Path) -> None:
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
+        forget_dead_users(folder)
         self._server: PostgresServer = get_server(folder / "postgres", cleanup_mode="stop")
 
     def url(self, database: str = "quntedge") -> str:
@@ -35,3 +38,21 @@ class EmbeddedServer:
     def stop(self) -> None:
         """Lets go of the server; it stops if nobody else uses it."""
         self._server.cleanup()
+
+
+def forget_dead_users(folder: Path) -> None:
+    """Takes processes that were killed off the server's list of users: it stops only when the last one leaves."""
+    users = folder / "postgres" / ".handle_pids.json"
+    if users.exists():
+        alive = [pid for pid in json.loads(users.read_text() or "[]") if _is_alive(pid)]
+        users.write_text(json.dumps(alive))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,12 +1,14 @@
 # Needs Python 3.11 or newer and make; everything else is fetched into .venv. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check audit bench css docs lock
+.PHONY: help setup demo demo-reset test check audit bench css docs lock migration
 
 PYTHON ?=
 export PYTHON
 PY := .venv/bin/python
 # Processes among which the tests are divided.
 JOBS ?= 2
+# What a new migration does, in a few words.
+NAME ?=
 # Further arguments, for example: make demo ARGS="--port 9000", make test ARGS="-k money".
 ARGS ?=
 
@@ -42,6 +44,10 @@ bench: setup ## Measure; the table compares with a floor taken in the same run
 css: ## Build the stylesheet and vendor the browser files (Node 20 or newer, network)
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer." >&2; exit 1; }
 	@cd frontend && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+
+migration: export NAME := $(NAME)
+migration: setup ## Write the migration for changed models, for example: make migration NAME="add refund reasons"
+	@$(PY) -m tools.new_migration "$$NAME"
 
 docs: setup ## Fill the generated parts of the documentation
 	@$(PY) -m tools.generate_docs

@@ -48,14 +48,18 @@ async def serve_web(settings: Settings) -> None:
         runtime = build(settings, url)
         await runtime.start()
         try:
-            # What was built so far lives as long as the process: the collector need not look at it again.
             app = create_app(runtime)
-            gc.collect()
-            gc.freeze()
+            _settle_memory()
             log.info("web.started", address=f"http://{settings.host}:{settings.port}")
             await _server(app, settings).serve()
         finally:
             await runtime.close()
+
+
+def _settle_memory() -> None:
+    """What was built so far lives as long as the process: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _server(app: Application, settings: Settings) -> uvicorn.Server:
@@ -84,6 +88,7 @@ async def serve_worker(settings: Settings) -> None:
         worker, listener = build_worker(runtime)
         await listener.start()
         try:
+            _settle_memory()
             await worker.run_until_signal()
         finally:
             await listener.stop()

@@ -12,9 +12,22 @@ from quntedge.refunds import models as refunds
 from quntedge.storage import vault
 from quntedge.storage.base import Base
 from quntedge.subscriptions import models as subscriptions
+from quntedge.webhooks import difference
 from quntedge.webhooks import models as webhooks
 
-MODELS = (accounts, catalog, checkout, invoices, notifications, payments, refunds, subscriptions, vault, webhooks)
+MODELS = (
+    accounts,
+    catalog,
+    checkout,
+    difference,
+    invoices,
+    notifications,
+    payments,
+    refunds,
+    subscriptions,
+    vault,
+    webhooks,
+)
 
 
 def all_tables() -> MetaData:

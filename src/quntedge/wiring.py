@@ -44,10 +44,15 @@ from quntedge.subscriptions.events import SubscriptionChanged
 from quntedge.subscriptions.service import SubscriptionService
 from quntedge.webhooks.apply import Applier
 from quntedge.webhooks.bodies import BodyStore
+from quntedge.webhooks.effects import Effects
 from quntedge.webhooks.inbox import CHANNEL, Inbox
 from quntedge.webhooks.reader import GatewayReader
+from quntedge.webhooks.reconcile import Reconciler
 from quntedge.webhooks.service import WebhookService
 from quntedge.webhooks.worker import InboxWorker
+
+# Deliveries share inserts, so the intake needs one connection at a time; the second is for when that one breaks.
+INBOX_POOL_SIZE = 2
 
 
 @contextmanager
@@ -71,6 +76,7 @@ class Runtime:
     database_url: str
     clock: Clock
     engine: AsyncEngine
+    inbox_engine: AsyncEngine
     units: UnitOfWorkFactory
     vault: Vault
     gateway: WhopGateway
@@ -80,6 +86,7 @@ class Runtime:
     bodies: BodyStore
     inbox: Inbox
     webhooks: WebhookService
+    reconciler: Reconciler
     outcomes: CheckoutOutcomes
 
     async def start(self) -> None:
@@ -92,6 +99,7 @@ class Runtime:
         await self.webhooks.settle_readings()
         await self.gateway.close()
         await self.engine.dispose()
+        await self.inbox_engine.dispose()
         if isinstance(self.clock, FollowingClock):
             await self.clock.stop()
 
@@ -101,6 +109,8 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     clock = clock or _clock(settings)
     bus = EventBus()
     engine = create_engine(database_url, pool_size=settings.pool_size)
+    # Connections of its own: sign-ins that hold all others must not delay the intake.
+    inbox_engine = create_engine(database_url, pool_size=INBOX_POOL_SIZE)
     units = UnitOfWorkFactory(session_factory(engine), clock, bus)
     vault = Vault(settings.key_ring())
     gateway = _gateway(settings)
@@ -109,7 +119,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     payments = PaymentService()
     invoices = InvoiceService()
     outcomes = CheckoutOutcomes(retire_later)
-    _subscribe(bus, invoices, outcomes, NotificationService(jobs))
+    _subscribe(bus, invoices, Effects(invoices), outcomes, NotificationService(jobs))
     bodies = BodyStore(settings.key_ring())
     applier = Applier(SubscriptionService(), payments, RefundService(payments), invoices, vault)
     services = Services(
@@ -130,6 +140,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         database_url=database_url,
         clock=clock,
         engine=engine,
+        inbox_engine=inbox_engine,
         units=units,
         vault=vault,
         gateway=gateway,
@@ -137,7 +148,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         catalog=CatalogService(units, gateway, settings.product_name),
         services=services,
         bodies=bodies,
-        inbox=Inbox(engine, bodies, clock, settings.whop_account_id),
+        inbox=Inbox(inbox_engine, bodies, clock, settings.whop_account_id),
         webhooks=WebhookService(
             units,
             bodies,
@@ -146,17 +157,24 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
             batch_size=settings.worker_batch,
             jitter=random.Random(),  # noqa: S311 (spreads retries, guards nothing)
         ),
+        reconciler=Reconciler(units, gateway, applier),
         outcomes=outcomes,
     )
 
 
 def _subscribe(
-    bus: EventBus, invoices: InvoiceService, outcomes: CheckoutOutcomes, notifications: NotificationService
+    bus: EventBus,
+    invoices: InvoiceService,
+    effects: Effects,
+    outcomes: CheckoutOutcomes,
+    notifications: NotificationService,
 ) -> None:
     """Who hears of what, all inside the transaction that records it."""
     bus.subscribe(PaymentRecorded, invoices.on_payments_recorded)
+    bus.subscribe(PaymentRecorded, effects.on_payment_recorded)
     bus.subscribe(PaymentRecorded, outcomes.on_payment_recorded)
     bus.subscribe(PaymentRecorded, notifications.on_payment_recorded)
+    bus.subscribe(SubscriptionChanged, effects.on_subscription_changed)
     bus.subscribe(SubscriptionChanged, outcomes.on_subscription_changed)
     bus.subscribe(SubscriptionChanged, notifications.on_subscription_changed)
     bus.subscribe(InvoicePaid, notifications.on_invoice_paid)
@@ -193,6 +211,12 @@ def _sweeps(runtime: Runtime) -> list[Sweep]:
     async def purge_sessions(unit: UnitOfWork, _now: datetime) -> int:
         return await runtime.services.accounts.purge_sessions(unit)
 
+    async def reconcile_recent() -> int:
+        return await runtime.reconciler.recent(runtime.clock.now())
+
+    async def reconcile_full() -> int:
+        return await runtime.reconciler.full(runtime.clock.now())
+
     return [
         *sweeps.housekeeping(
             runtime.units,
@@ -201,6 +225,8 @@ def _sweeps(runtime: Runtime) -> list[Sweep]:
             maintain_inbox=runtime.bodies.maintain,
         ),
         sweeps.in_unit("sessions.purge", timedelta(hours=6), runtime.units, purge_sessions),
+        Sweep("gateway.reconcile_recent", timedelta(minutes=15), reconcile_recent),
+        Sweep("gateway.reconcile_full", timedelta(hours=24), reconcile_full),
     ]
 
 

@@ -210,7 +210,4 @@ async def test_reading(service: CatalogService, units: UnitOfWorkFactory) -> Non
         ids = [found["free"].id, found["yearly"].id, "plan_unknown"]
         assert await queries.plans_by_id(unit.session, ids) == {p.id: p for p in (found["free"], found["yearly"])}
         assert await queries.plans_by_id(unit.session, []) == {}
-        by_whop = await queries.plan_ids_by_whop(unit.session)
-        assert {plan.code for plan in by_whop.values()} == set(PAID)
-        assert all(plan.whop_plan_id == whop_id for whop_id, plan in by_whop.items())
         assert [f.code for f in await queries.features(unit.session)] == list(SEED.features)

@@ -70,7 +70,7 @@ async def _live_a_year(product: Product) -> None:
 
 
 async def _dump(product: Product) -> bytes:
-    """Every table as COPY writes it, byte columns decoded as well."""
+    """Every table as COPY writes it. Byte columns appear as hex, and are searched as hex (see `_forms`)."""
     parts: list[bytes] = []
     async with product.runtime.units() as unit:
         connection = await unit.driver_connection()

@@ -1,6 +1,7 @@
 """Which mails are owed, once each, in the transaction of their cause."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -9,7 +10,7 @@ from quntedge.storage.events import EventBus
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.events import SubscriptionChanged
-from tests.notifications.world import add_plan, add_user, changed, failed, job_count, paid, rows
+from tests.notifications.world import MONTH_LATER, add_plan, add_user, changed, failed, job_count, paid, rows
 
 
 @pytest.fixture
@@ -27,11 +28,20 @@ async def _kinds(units: UnitOfWorkFactory) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("what", "kind"),
+    ("what", "kind", "end"),
     [
-        ({"started": True, "trial": False}, "subscription_confirmed"),
-        ({"started": True, "trial": True, "status": "trialing"}, "trial_started"),
-        ({"started": False, "ended": True, "status": "canceled"}, "subscription_ended"),
+        ({"started": True, "trial": False}, "subscription_confirmed", ""),
+        ({"started": True, "trial": True, "status": "trialing"}, "trial_started", ""),
+        (
+            {"started": False, "ended": True, "status": "canceled"},
+            "subscription_ended",
+            f":{MONTH_LATER.isoformat()}",
+        ),
+        (
+            {"started": False, "ended": True, "status": "canceled", "period_end": None},
+            "subscription_ended",
+            ":-",
+        ),
     ],
 )
 async def test_a_beginning_and_an_end_get_a_mail(
@@ -41,11 +51,23 @@ async def test_a_beginning_and_an_end_get_a_mail(
     plan_id: str,
     what: dict[str, object],
     kind: str,
+    end: str,
 ) -> None:
     async with units() as unit:
         await service.on_subscription_changed(unit, [changed(user_id, plan_id, **what)])
         await unit.commit()
-    assert await _kinds(units) == [(kind, f"{kind}:sub_1:mem_1")]
+    assert await _kinds(units) == [(kind, f"{kind}:sub_1:mem_1{end}")]
+
+
+async def test_a_subscription_that_was_revived_and_ends_again_gets_a_second_mail(
+    units: UnitOfWorkFactory, service: NotificationService, user_id: str, plan_id: str
+) -> None:
+    for period_end in (MONTH_LATER, MONTH_LATER, MONTH_LATER + timedelta(days=30)):
+        fact = changed(user_id, plan_id, started=False, ended=True, status="canceled", period_end=period_end)
+        async with units() as unit:
+            await service.on_subscription_changed(unit, [fact])
+            await unit.commit()
+    assert [kind for kind, _ in await _kinds(units)] == ["subscription_ended"] * 2
 
 
 async def test_other_changes_get_none_and_wake_nobody(

@@ -17,7 +17,17 @@ from quntedge.notifications.smtp import MailServer
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from quntedge.storage.vault import Vault
 from tests.notifications.conftest import Post
-from tests.notifications.world import START, add_plan, add_user, queue_confirmations, rows
+from tests.notifications.world import (
+    START,
+    add_paid_transaction,
+    add_plan,
+    add_subscription,
+    add_user,
+    changed,
+    failed,
+    queue_confirmations,
+    rows,
+)
 
 
 @pytest.fixture
@@ -286,6 +296,51 @@ async def test_a_customer_without_an_address_is_skipped(
     assert await sender.send_due() == 0
     assert [row.state for row in await rows(units)] == ["skipped"]
     assert post.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("subscription", "payment", "why"),
+    [
+        ("past_due", "open", None),
+        ("past_due", "uncollectible", None),
+        ("active", "paid", "the payment has been paid"),
+        ("active", "partially_refunded", "the payment has been paid"),
+        ("active", "refunded", "the payment has been paid"),
+        ("canceled", "failed", "the subscription has ended"),
+        ("expired", "failed", "the subscription has ended"),
+    ],
+)
+async def test_a_failed_payment_is_told_only_while_it_is_still_true(
+    units: UnitOfWorkFactory,
+    service: NotificationService,
+    sender: MailSender,
+    post: Post,
+    plan_id: str,
+    user_id: str,
+    subscription: str,
+    payment: str,
+    why: str | None,
+) -> None:
+    subscription_id = await add_subscription(units, user_id, plan_id, status=subscription)
+    await add_paid_transaction(units, user_id, "mem_1", 2900, id="txn_1", status=payment)
+    async with units() as unit:
+        await service.on_payment_recorded(unit, [failed(user_id, plan_id, subscription_id)])
+        await unit.commit()
+    assert await sender.send_due() == len(post.received) == (1 if why is None else 0)
+    (row,) = await rows(units)
+    assert (row.state, row.error) == ("sent" if why is None else "skipped", why)
+    assert await sender.send_due() == 0
+
+
+async def test_that_a_payment_once_failed_does_not_keep_other_mails_back(
+    units: UnitOfWorkFactory, service: NotificationService, sender: MailSender, post: Post, plan_id: str, user_id: str
+) -> None:
+    subscription_id = await add_subscription(units, user_id, plan_id, status="canceled")
+    ended = changed(user_id, plan_id, subscription_id, started=False, ended=True, status="canceled")
+    async with units() as unit:
+        await service.on_subscription_changed(unit, [ended])
+        await unit.commit()
+    assert await sender.send_due() == len(post.received) == 1
 
 
 async def test_an_erased_customer_is_skipped(

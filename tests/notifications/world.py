@@ -85,23 +85,28 @@ async def add_subscription(units: UnitOfWorkFactory, user_id: str, plan_id: str,
     return str(subscription["id"])
 
 
-async def add_paid_transaction(units: UnitOfWorkFactory, user_id: str, membership_id: str, total_minor: int) -> None:
+async def add_paid_transaction(
+    units: UnitOfWorkFactory, user_id: str, membership_id: str, total_minor: int, **values: Any
+) -> None:
     async with units() as unit:
         now = unit.clock.now()
         await unit.session.execute(
             insert(PaymentTransaction).values(
-                id=new_id("txn", now),
-                user_id=user_id,
-                whop_payment_id=f"pay_{total_minor}",
-                whop_membership_id=membership_id,
-                status="paid",
-                raw_status="paid",
-                currency="usd",
-                total_minor=total_minor,
-                paid_at=now,
-                occurred_at=now,
-                created_at=now,
-                updated_at=now,
+                {
+                    "id": new_id("txn", now),
+                    "user_id": user_id,
+                    "whop_payment_id": f"pay_{total_minor}",
+                    "whop_membership_id": membership_id,
+                    "status": "paid",
+                    "raw_status": "paid",
+                    "currency": "usd",
+                    "total_minor": total_minor,
+                    "paid_at": now,
+                    "occurred_at": now,
+                    "created_at": now,
+                    "updated_at": now,
+                }
+                | values
             )
         )
         await unit.commit()

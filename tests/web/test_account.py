@@ -28,6 +28,18 @@ async def test_signing_up_from_a_plan_leads_back_to_it_signed_in(shop: Shop) -> 
     assert "<b>Example</b>" not in pricing.text
 
 
+async def test_somebody_who_signs_up_is_written_to_in_the_language_of_their_browser(shop: Shop) -> None:
+    asked = {"ada": None, "zoe": "de, fr-CA;q=0.9, en;q=0.4", "kim": "fr;q=0.1, en-GB"}
+    for name, language in asked.items():
+        client = shop.client(headers=HTML | ({} if language is None else {"Accept-Language": language}))
+        fields = form(await client.get("/sign-up"), "/sign-up")
+        fields |= {"name": name, "email": f"{name}@customer.test", "password": PASSWORD, "terms": "yes"}
+        assert (await client.post("/sign-up", data=fields)).status_code == 303
+    async with shop.units() as unit:
+        found = (await unit.session.scalars(select(AppUser.locale).order_by(AppUser.id))).all()
+    assert found == ["en", "fr", "en"]
+
+
 async def test_mistakes_are_shown_at_their_fields_and_what_was_typed_is_kept(shop: Shop) -> None:
     client = shop.client(headers=HTML)
     fields = form(await client.get("/sign-up"), "/sign-up")

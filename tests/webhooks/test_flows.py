@@ -232,3 +232,103 @@ async def test_the_checkout_learns_of_a_decline_that_arrives_after_its_payment(w
     await world.event("payment.failed", declined, "msg_2")
     await world.work()
     assert await world.row("SELECT state, failure FROM checkout_intent") == {"state": "open", "failure": "soft"}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_a_purchase_belongs_to_its_buyer_though_one_of_its_events_lacks_the_metadata(
+    world: World, first: int
+) -> None:
+    bare = {"metadata": {}, "updated_at": "2026-09-29T10:15:33.000Z"}
+    world.whop.put("memberships", native_membership(**ours(updated_at=bare["updated_at"])))
+    events = [
+        ("membership.activated", native_membership(**ours()), "msg_1"),
+        ("membership.updated", native_membership(**bare), "msg_2"),
+    ]
+    for event in (events[first], events[1 - first]):
+        await world.event(*event)
+    await world.work()
+    assert await world.row("SELECT user_id, checkout_id FROM subscription") == {"user_id": USER, "checkout_id": INTENT}
+    assert await world.row("SELECT state FROM checkout_intent") == {"state": "completed"}
+    assert await world.row("SELECT count(*) AS users FROM app_user") == {"users": 1}
+
+
+INVOICED = (
+    ("invoice.created", payloads.invoice()),
+    ("payment.succeeded", native_payment(**ours())),
+    (
+        "invoice.paid",
+        payloads.invoice(status="paid", payment={"id": payloads.PAYMENT_ID}, updated_at="2026-09-29T10:15:33.000Z"),
+    ),
+)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_an_explicit_invoice_and_its_payment_are_one_invoice_in_the_end(
+    world: World, order: tuple[int, ...]
+) -> None:
+    world.whop.put("payments", INVOICED[1][1])
+    world.whop.put("invoices", INVOICED[2][1])
+    world.whop.put("memberships", native_membership(**ours()))
+    await world.event("membership.activated", native_membership(**ours()), "msg_0")
+    for number in order:
+        await world.event(*INVOICED[number], f"msg_{number + 1}")
+        await world.work()
+    assert {state for state, _ in (await world.states()).values()} <= {"processed", "stale"}
+    invoice = await world.row("SELECT status, number, whop_invoice_id, whop_payment_id, user_id FROM invoice")
+    assert invoice == {
+        "status": "paid",
+        "number": "INV-2026-000001",
+        "whop_invoice_id": payloads.INVOICE_ID,
+        "whop_payment_id": payloads.PAYMENT_ID,
+        "user_id": USER,
+    }
+
+
+async def test_a_membership_that_comes_back_joins_what_was_bought_meanwhile(world: World) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_1")
+    ended = native_membership(**ours(status="canceled", updated_at="2026-10-01T00:00:00.000Z"))
+    await world.event("membership.deactivated", ended, "msg_2")
+    await world.work()
+    second = native_membership(**ours(id="mem_2nd", created_at="2026-10-02T00:00:00.000Z"))
+    await world.event("membership.activated", second, "msg_3")
+    await world.work()
+    revived = world.whop.put("memberships", native_membership(**ours(updated_at="2026-10-03T00:00:00.000Z")))
+    await world.event("membership.activated", revived, "msg_4")
+    await world.work()
+    assert (await world.states())["msg_4"] == ("processed", "applied")
+    statuses = await world.rows("SELECT status FROM subscription ORDER BY created_at, id")
+    assert [row["status"] for row in statuses] == ["canceled", "active"]
+    homes = await world.rows("SELECT DISTINCT subscription_id FROM subscription_membership")
+    assert len(homes) == 1
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_what_was_never_paid_is_voided_when_the_subscription_ends(world: World, order: tuple[int, int]) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_0")
+    await world.work()
+    events = [
+        ("payment.failed", payloads.failed_native_payment(id="pay_R2", updated_at="2026-10-29T10:15:31.000Z")),
+        ("membership.updated", native_membership(**ours(status="canceled", updated_at="2026-11-03T00:00:00.000Z"))),
+    ]
+    for number in order:
+        await world.event(*events[number], f"msg_{number + 1}")
+        await world.work()
+    assert await world.row("SELECT status, number FROM invoice") == {"status": "void", "number": None}
+
+
+async def test_a_subscription_remembers_its_last_payment(world: World) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_1")
+    await world.event("payment.succeeded", native_payment(**ours()), "msg_2")
+    await world.work()
+    paid = await world.row("SELECT last_payment_at FROM subscription")
+    assert paid == {"last_payment_at": datetime(2026, 9, 29, 10, 15, 29, tzinfo=UTC)}
+
+
+async def test_silence_about_refunds_does_not_undo_them(world: World) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_1")
+    refunded = ours(substatus="partially_refunded", refunded_amount=money("5.00"))
+    await world.event("payment.succeeded", native_payment(**refunded), "msg_2")
+    await world.event("payment.succeeded", native_payment(**ours(updated_at="2026-10-01T00:00:00.000Z")), "msg_3")
+    await world.work()
+    transaction = await world.row("SELECT status, refunded_minor FROM payment_transaction")
+    assert transaction == {"status": "partially_refunded", "refunded_minor": 500}

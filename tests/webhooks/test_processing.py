@@ -57,6 +57,7 @@ async def test_a_poisoned_event_harms_only_itself(world: World) -> None:
     for number in range(20):
         plan = "plan_unknown" if number == 7 else payloads.PLAN_ID
         membership = native_membership(id=f"mem_{number}", user_id=f"user_{number}", metadata={}, plan_id=plan)
+        world.whop.put("memberships", membership)
         await world.event("membership.activated", membership, f"msg_{number}")
     await world.work()
     states = await world.states()
@@ -72,6 +73,7 @@ async def test_only_the_membership_in_trouble_waits(world: World) -> None:
     await world.work()
     await world.event("membership.updated", native_membership(**ours(cancel_at_period_end=True)), "msg_2")
     other = native_membership(id="mem_other", user_id="user_other", metadata={})
+    world.whop.put("memberships", other)
     await world.event("membership.activated", other, "msg_3")
     await world.work()
     assert [state for state, _ in (await world.states()).values()] == ["retrying", "received", "processed"]
@@ -100,6 +102,7 @@ async def test_many_workers_apply_everything_once(world: World) -> None:
     for number in range(120):
         membership = native_membership(id=f"mem_{number % 30}", user_id=f"user_{number % 30}", metadata={})
         membership["updated_at"] = f"2026-09-29T10:{15 + number // 30}:30.000Z"
+        world.whop.put("memberships", membership)
         await world.event("membership.updated", membership, f"msg_{number}")
     worked = await asyncio.gather(*(world.work() for _ in range(4)))
     await world.work()
@@ -169,6 +172,7 @@ async def test_partitions_made_while_deliveries_arrive_lose_and_hide_nothing(wor
 
     async def deliver(number: int) -> None:
         membership = native_membership(id=f"mem_{number}", user_id=f"user_{number}", metadata={})
+        world.whop.put("memberships", membership)
         await world.event("membership.activated", membership, f"msg_{number}")
         await world.work()
 
@@ -250,3 +254,53 @@ async def test_a_worker_killed_between_claim_and_commit_loses_and_doubles_nothin
         " (SELECT max(last_number) FROM invoice_counter) AS n, (SELECT count(*) FROM notification) AS m"
     )
     assert counts == {"s": 1, "e": 1, "t": 1, "i": 1, "n": 1, "m": 1}
+
+
+async def test_a_batch_on_both_sides_of_a_week_can_be_opened(world: World) -> None:
+    inbox = world.runtime.inbox
+    documents = [payloads.envelope("nobody.knows", {}, webhook_id=f"msg_{n}") for n in range(3)]
+    deliveries = []
+    for number, document in enumerate(documents):
+        deliveries.append(inbox._delivery(f"msg_{number}", payloads.body_of(document)))
+        world.clock.advance(timedelta(weeks=1))
+    assert await inbox._store(deliveries) == [True, True, True]
+    # Another process, without this one's keys.
+    world.runtime.bodies._keys.clear()
+    await world.work()
+    assert set((await world.states()).values()) == {("ignored", "unknown_type")}
+
+
+async def test_an_error_nobody_expected_costs_only_its_own_event_an_attempt(world: World) -> None:
+    world.whop.put("memberships", native_membership(**ours()))
+    broken = world.whop.put("memberships", native_membership(**ours(id="mem_broken")))
+    await world.event("membership.activated", legacy_membership(**ours()), "msg_1", pinned=False)
+    await world.event("membership.activated", legacy_membership(**ours(id="mem_broken")), "msg_2", pinned=False)
+    read = world.runtime.gateway.membership
+
+    async def sometimes(membership_id: str) -> object:
+        if membership_id == broken["id"]:
+            raise LookupError("nobody maps this")
+        return await read(membership_id)
+
+    world.runtime.gateway.membership = sometimes  # type: ignore[method-assign, assignment]
+    await world.work()
+    assert await world.states() == {"msg_1": ("processed", "applied"), "msg_2": ("retrying", "LookupError")}
+
+
+async def test_a_late_failure_does_not_undo_what_somebody_else_finished(world: World) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_1")
+    async with world.runtime.units() as unit:
+        (claimed,) = await queries.claim_due(await unit.connection(), world.clock.now(), 10)
+        await unit.rollback()
+    await world.work()
+    await world.runtime.webhooks._record_failure(claimed, TimeoutError())
+    assert await world.states() == {"msg_1": ("processed", "applied")}
+
+
+async def test_being_told_to_wait_is_no_failed_attempt(world: World) -> None:
+    world.whop.put("memberships", native_membership(**ours()))
+    world.whop.outages = [429] * 3
+    await world.event("membership.activated", legacy_membership(**ours()), "msg_1", pinned=False)
+    await world.work()
+    event = await world.row("SELECT state, attempts, outcome FROM webhook_event")
+    assert event == {"state": "retrying", "attempts": 0, "outcome": "gateway_rate_limited"}

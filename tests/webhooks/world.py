@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from pydantic import SecretStr
 from sqlalchemy import insert, text
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,10 +18,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from quntedge.accounts.models import AppUser
-from quntedge.api.webhook import PATH, WebhookEndpoint
+from quntedge.api.webhook import PATH
 from quntedge.catalog.models import Plan
 from quntedge.checkout.models import CheckoutIntent
 from quntedge.kit.clock import FrozenClock
+from quntedge.main import create_app
 from quntedge.settings import Settings
 from quntedge.webhooks.worker import drain
 from quntedge.wiring import Runtime, build
@@ -34,12 +36,19 @@ INTENT = "chk_01k6a9zvx0e3z8q9y4w2c7b5nd"
 
 @dataclass
 class StandIn:
-    """Whop's read side: objects by kind and id. `outages` makes the next reads fail with this status."""
+    """Whop's read side: objects by kind and id.
+
+    `outages` makes the next reads fail with this status; while `answering` is not set, reads wait for it.
+    """
 
     url: str = ""
     objects: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     reads: list[str] = field(default_factory=list)
     outages: list[int] = field(default_factory=list)
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.answering.set()
 
     def put(self, kind: str, document: dict[str, Any]) -> dict[str, Any]:
         """Makes an object readable and returns it."""
@@ -49,6 +58,7 @@ class StandIn:
     async def one(self, request: Request) -> Response:
         kind, object_id = request.path_params["kind"], request.path_params["id"]
         self.reads.append(f"{kind}/{object_id}")
+        await self.answering.wait()
         if self.outages:
             status = self.outages.pop(0)
             return JSONResponse({"error": {"type": "server_error", "message": "scripted"}}, status_code=status)
@@ -82,13 +92,14 @@ async def stand_in() -> AsyncIterator[StandIn]:
         try:
             yield whop
         finally:
+            whop.answering.set()
             server.should_exit = True
             await serving
 
 
 @dataclass
 class World:
-    """Our side: the runtime, its clock, and an HTTP client at the webhook endpoint."""
+    """Our side: the runtime, its clock, and an HTTP client at the whole application."""
 
     runtime: Runtime
     clock: FrozenClock
@@ -142,14 +153,13 @@ async def open_world(settings: Settings, database_url: str) -> AsyncIterator[Wor
             update={
                 "whop_base_url": whop.url,
                 "whop_account_id": payloads.ACCOUNT_ID,
+                "whop_webhook_secrets": [SecretStr(payloads.SECRET)],
             }
         )
         runtime = build(settings, database_url, clock)
-        endpoint = WebhookEndpoint(runtime.inbox, [payloads.SECRET.encode()], clock)
         await _seed(runtime)
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=endpoint), base_url="http://quntedge.test"
-        ) as http:
+        transport = httpx.ASGITransport(app=create_app(runtime))
+        async with httpx.AsyncClient(transport=transport, base_url="http://quntedge.test") as http:
             yield World(runtime, clock, whop, http)
         await runtime.close()
 

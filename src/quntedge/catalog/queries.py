@@ -64,12 +64,6 @@ async def plans_by_id(session: AsyncSession, plan_ids: Collection[str]) -> dict[
     return {plan.id: plan for plan in await _load(session, Plan.id.in_(sorted(set(plan_ids))))}
 
 
-async def plan_ids_by_whop(session: AsyncSession) -> dict[str, PlanView]:
-    """Every plan that the gateway knows, archived or not, by its id there."""
-    found = await _load(session, Plan.whop_plan_id.is_not(None))
-    return {plan.whop_plan_id: plan for plan in found if plan.whop_plan_id is not None}
-
-
 async def free_plan(session: AsyncSession) -> PlanView | None:
     """The plan that everybody has without buying; None when the catalogue has none."""
     found = await _load(session, Plan.kind == "free", Plan.archived_at.is_(None))

@@ -245,11 +245,6 @@ def refuse_other_sites(request: Request) -> None:
         raise CsrfFailed
 
 
-def limit_by_client(limit: Limit) -> "LimitByClient":
-    """A dependency that counts requests of one client against a rule."""
-    return LimitByClient(limit)
-
-
 class LimitByClient:
     """Counts the requests of a client. Raises `RateLimited`."""
 

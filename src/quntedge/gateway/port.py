@@ -4,7 +4,7 @@ Everything above this package speaks in these frozen types; only `gateway.whop` 
 describe one object as the gateway saw it at `updated_at`; they never say what *we* should do about it.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -393,5 +393,13 @@ class Gateway(Protocol):
     async def invoice(self, invoice_id: str) -> InvoiceSnapshot: ...
 
     async def refunds_of(self, payment_id: str) -> list[RefundSnapshot]: ...
+
+    def memberships_open(self) -> AsyncIterator[list[MembershipSnapshot]]:
+        """Pages of the memberships that have not ended, those set to cancel and paused ones included."""
+        ...
+
+    def payments_since(self, created_after: datetime) -> AsyncIterator[list[PaymentSnapshot]]:
+        """Pages of the payments created after this time; a list may leave out what a single read tells."""
+        ...
 
     async def close(self) -> None: ...

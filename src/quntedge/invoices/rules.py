@@ -65,5 +65,9 @@ def status_from_gateway(gateway_status: str, *, payment_failed: bool) -> str:
 
 
 def merged_status(held: str, incoming: str) -> str:
-    """A settled invoice is never opened again by a report about the explicit invoice."""
-    return held if held in SETTLED and incoming not in SETTLED else incoming
+    """A settled invoice is never opened again, and one that was voided comes back only by being paid."""
+    if held in SETTLED and incoming not in SETTLED:
+        return held
+    if held == "void" and incoming not in SETTLED | {"uncollectible"}:
+        return held
+    return incoming

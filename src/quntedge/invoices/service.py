@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from quntedge.gateway.port import InvoiceSnapshot, InvoiceStatus
@@ -15,7 +15,7 @@ from quntedge.invoices.events import InvoicePaid
 from quntedge.invoices.models import Invoice, InvoiceCounter
 from quntedge.kit.ids import new_id
 from quntedge.payments.events import PaymentRecorded
-from quntedge.storage.batching import among, insert_rows, update_rows
+from quntedge.storage.rows import among, insert_rows, update_rows
 from quntedge.storage.unit_of_work import UnitOfWork
 
 
@@ -62,6 +62,19 @@ class InvoiceService:
         reasons = {key: fact.billing_reason for key, fact in billed.items()}
         await self._number_and_write(unit, rows, reasons)
 
+    async def void_unpaid(self, unit: UnitOfWork, subscription_ids: Sequence[str]) -> None:
+        """Voids what was never paid of subscriptions that have ended: nobody will collect it any more."""
+        await unit.session.execute(
+            update(Invoice)
+            .where(
+                Invoice.subscription_id.in_(subscription_ids),
+                Invoice.status.in_(("open", "payment_failed", "past_due")),
+                Invoice.number.is_(None),
+            )
+            .values(status="void", updated_at=unit.clock.now())
+            .execution_options(synchronize_session=False)
+        )
+
     async def apply(
         self, unit: UnitOfWork, observed: Sequence[ObservedInvoice], find_links: FindInvoiceLinks
     ) -> list[str]:
@@ -77,11 +90,17 @@ class InvoiceService:
         links = await find_links(unit, unknown) if unknown else {}
         verdicts: list[str] = []
         rows: dict[str, dict[str, Any]] = {}
+        merged: list[str] = []
         for item in observed:
-            verdict, row = _from_gateway(item, held.of(item.snapshot), links.get(item.snapshot.invoice_id), unit)
+            kept, spare = held.of(item.snapshot), held.spare(item.snapshot)
+            verdict, row = _from_gateway(item, kept, links.get(item.snapshot.invoice_id), unit)
             verdicts.append(verdict)
             if row is not None:
                 rows[item.snapshot.invoice_id] = row
+                if spare is not None:
+                    merged.append(spare.id)
+        # Two rows turn out to be one invoice; the spare one never had a number. First it goes, then its ids move over.
+        await connection.execute(delete(Invoice).where(Invoice.id.in_(merged), Invoice.number.is_(None)))
         await self._number_and_write(unit, list(rows.values()), {})
         return verdicts
 
@@ -124,11 +143,22 @@ class _Held:
         self._by_payment = {row.whop_payment_id: row for row in rows if row.whop_payment_id}
 
     def of(self, snapshot: InvoiceSnapshot) -> Row[Any] | None:
-        """The stored invoice this snapshot is about."""
-        found = self._by_invoice.get(snapshot.invoice_id)
-        if found is None and snapshot.payment_id is not None:
-            found = self._by_payment.get(snapshot.payment_id)
-        return found
+        """The stored invoice this snapshot is about: of two, the numbered one, else the one of the payment."""
+        explicit, paid = self._both(snapshot)
+        if explicit is None or paid is None:
+            return explicit or paid
+        return explicit if explicit.number is not None and paid.number is None else paid
+
+    def spare(self, snapshot: InvoiceSnapshot) -> Row[Any] | None:
+        """The other one, when the explicit invoice and that of its payment were made apart."""
+        explicit, paid = self._both(snapshot)
+        if explicit is None or paid is None or explicit.id == paid.id:
+            return None
+        return paid if self.of(snapshot) is explicit else explicit
+
+    def _both(self, snapshot: InvoiceSnapshot) -> tuple[Row[Any] | None, Row[Any] | None]:
+        paid = self._by_payment.get(snapshot.payment_id) if snapshot.payment_id is not None else None
+        return self._by_invoice.get(snapshot.invoice_id), paid
 
 
 _COLUMNS = tuple(column.name for column in Invoice.__table__.columns)
@@ -154,6 +184,8 @@ def _copy(held: Row[Any], now: datetime) -> dict[str, Any]:
 def _from_payment(fact: PaymentRecorded, held: Row[Any] | None, now: datetime) -> dict[str, Any]:
     row = _copy(held, now) if held is not None else _blank(fact.user_id, now)
     status = rules.status_from_payment(fact.status)
+    if held is not None:
+        status = rules.merged_status(held.status, status)
     settled = status in rules.SETTLED
     return row | {
         "subscription_id": fact.subscription_id or row["subscription_id"],

@@ -9,12 +9,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from quntedge.kit.clock import Clock, SystemClock
 from quntedge.kit.ids import new_id
-from quntedge.kit.logging import get_logger
 
 KEEP = 500
 MAX_MAIL_BYTES = 1024 * 1024
-
-log = get_logger(__name__)
 
 
 class Folder:
@@ -59,10 +56,3 @@ async def open_mailbox(host: str, port: int, folder: Path, *, clock: Clock | Non
     finally:
         server.close()
         await server.wait_closed()
-
-
-async def run_mailbox(host: str, port: int, folder: Path, *, clock: Clock | None = None) -> None:
-    """Keeps mails until cancelled. Raises OSError when the port is taken."""
-    async with open_mailbox(host, port, folder, clock=clock) as bound:
-        log.info("mailbox.listening", port=bound)
-        await asyncio.Event().wait()

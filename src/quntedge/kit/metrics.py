@@ -32,4 +32,7 @@ WEBHOOKS_QUARANTINED = Gauge(
 GATEWAY_CALLS = Counter(
     "quntedge_gateway_calls", "Calls to the payment gateway.", ["operation", "outcome"], registry=REGISTRY
 )
+GATEWAY_DIFFERENCES = Counter(
+    "quntedge_gateway_differences", "Differences that reconciliation found, by kind.", ["kind"], registry=REGISTRY
+)
 MAILS = Counter("quntedge_mails", "Mails by what became of them.", ["outcome"], registry=REGISTRY)

@@ -26,20 +26,27 @@ class Cause:
 
 
 def of_subscription_change(fact: SubscriptionChanged) -> Cause | None:
-    """A beginning is confirmed, an end is told; what lies between is told by the payments."""
+    """A beginning is confirmed, an end is told; what lies between is told by the payments.
+
+    A subscription that is revived can end again: the period that ends tells one end from the other.
+    """
     if fact.started:
         kind = Kind.TRIAL_STARTED if fact.trial else Kind.SUBSCRIPTION_CONFIRMED
     elif fact.ended:
         kind = Kind.SUBSCRIPTION_ENDED
     else:
         return None
+    period_end = _iso(fact.period_end)
     params = {
         "subscription_id": fact.subscription_id,
         "plan_id": fact.plan_id,
         "membership_id": fact.membership_id,
-        "period_end": _iso(fact.period_end),
+        "period_end": period_end,
     }
-    return Cause(f"{kind}:{fact.subscription_id}:{fact.membership_id}", fact.user_id, kind, params)
+    key = f"{kind}:{fact.subscription_id}:{fact.membership_id}"
+    if kind == Kind.SUBSCRIPTION_ENDED:
+        key = f"{key}:{period_end or '-'}"
+    return Cause(key, fact.user_id, kind, params)
 
 
 def of_invoice_paid(fact: InvoicePaid) -> Cause | None:
@@ -66,6 +73,7 @@ def of_payment(fact: PaymentRecorded) -> Cause | None:
         "subscription_id": fact.subscription_id,
         "plan_id": fact.plan_id,
         "membership_id": fact.whop_membership_id,
+        "transaction_id": fact.transaction_id,
         "amount_minor": fact.total_minor,
         "currency": fact.currency,
         "decline_class": fact.decline_class,

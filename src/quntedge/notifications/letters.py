@@ -13,15 +13,21 @@ from quntedge.kit.money import Money
 from quntedge.notifications.outbox import Claimed
 from quntedge.notifications.rules import Kind, ended_on, renewed_until
 from quntedge.payments.models import PaymentTransaction
+from quntedge.payments.rules import is_paid
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.models import Subscription
 
 Found = TypeVar("Found")
 
+ENDED = frozenset({"canceled", "expired"})
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One mail before it is put into words. `to` is None when there is nobody to write to."""
+    """One mail before it is put into words. `to` is None when there is nobody to write to.
+
+    `moot` says why the mail would be wrong by now, where it would.
+    """
 
     id: str
     kind: str
@@ -34,6 +40,7 @@ class Letter:
     grace_until: datetime | None
     invoice_number: str | None
     decline_class: str | None
+    moot: str | None = None
 
 
 async def compose(session: AsyncSession, vault: Vault, mail: Claimed) -> Letter:
@@ -59,11 +66,24 @@ async def compose(session: AsyncSession, vault: Vault, mail: Claimed) -> Letter:
         grace_until=subscription.grace_until if subscription else None,
         invoice_number=params.get("invoice_number"),
         decline_class=params.get("decline_class"),
+        moot=await _moot(session, mail, subscription),
     )
 
 
 async def _find(session: AsyncSession, table: type[Found], row_id: str | None) -> Found | None:
     return None if row_id is None else await session.get(table, row_id)
+
+
+async def _moot(session: AsyncSession, mail: Claimed, subscription: Subscription | None) -> str | None:
+    """A mail can wait for hours. That a payment failed and is tried again must still be true when it goes out."""
+    if mail.kind != Kind.PAYMENT_FAILED:
+        return None
+    if subscription is not None and subscription.status in ENDED:
+        return "the subscription has ended"
+    payment = await _find(session, PaymentTransaction, mail.params.get("transaction_id"))
+    if payment is not None and is_paid(payment.status):
+        return "the payment has been paid"
+    return None
 
 
 async def _first_payment(session: AsyncSession, membership_id: str | None) -> Money | None:

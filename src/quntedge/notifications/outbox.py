@@ -89,7 +89,7 @@ async def settle_never(unit: UnitOfWork, mail: Claimed, error: str) -> None:
 
 
 async def settle_skipped(unit: UnitOfWork, mail: Claimed, why: str) -> None:
-    """There is nobody to write to."""
+    """There is nobody to write to, or what the mail says is not true any more."""
     await _settle(unit, mail, "skipped", unit.clock.now(), why)
 
 

@@ -90,6 +90,8 @@ class MailSender:
         try:
             async with self._units() as unit:
                 letter = await compose(unit.session, self._vault, mail)
+            if letter.moot is not None:
+                return "skipped", _noting(outbox.settle_skipped, letter.moot)
             if letter.to is None:
                 return "skipped", _noting(outbox.settle_skipped, "the customer has no e-mail address")
             message = self._renderer.render(letter, self._units.clock.now())

@@ -105,12 +105,15 @@ def merge(held: PaymentState | None, incoming: PaymentState) -> PaymentState:
     """The state after accepting `incoming`: a collected payment stays collected, nothing known is forgotten."""
     if held is None:
         return replace(incoming, status=with_refunds(incoming.status, incoming.total_minor, incoming.refunded_minor))
+    # Nullable at Whop, and refund records have the last word: silence does not undo what they said.
+    refunded = incoming.refunded_minor or held.refunded_minor
     falls_back = is_paid(held.status) and _RANK[incoming.status] < _RANK["paid"]
     status = "paid" if falls_back else incoming.status
     total = incoming.total_minor if incoming.total_minor is not None else held.total_minor
     return replace(
         incoming,
-        status=with_refunds(status, total, incoming.refunded_minor),
+        status=with_refunds(status, total, refunded),
+        refunded_minor=refunded,
         total_minor=total,
         net_minor=incoming.net_minor if incoming.net_minor is not None else held.net_minor,
         attempts_failed=max(held.attempts_failed, incoming.attempts_failed),

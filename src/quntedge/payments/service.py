@@ -14,7 +14,7 @@ from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.models import PaymentAttempt, PaymentTransaction
 from quntedge.payments.records import occurred_at, state_from_row, state_from_snapshot, state_values
 from quntedge.payments.rules import PaymentState, Verdict
-from quntedge.storage.batching import among, insert_rows, update_rows
+from quntedge.storage.rows import among, insert_rows, update_rows
 from quntedge.storage.unit_of_work import UnitOfWork
 
 
@@ -48,7 +48,7 @@ class RefundTotal:
 
 
 # Links by payment id. A payment missing from the answer belongs to a membership we have not heard of yet.
-FindLinks = Callable[[UnitOfWork, Sequence[PaymentSnapshot]], Awaitable[Mapping[str, PaymentLink]]]
+FindLinks = Callable[[UnitOfWork, Sequence[ObservedPayment]], Awaitable[Mapping[str, PaymentLink]]]
 
 
 @dataclass(slots=True)
@@ -78,10 +78,15 @@ class PaymentService:
             return []
         batch = _Batch(unit)
         await batch.load([item.snapshot.payment_id for item in observed])
-        links = await find_links(unit, batch.unlinked([item.snapshot for item in observed]))
+        links = await find_links(unit, batch.unlinked(observed))
         verdicts = [batch.apply(item, links) for item in observed]
         await batch.write()
         return verdicts
+
+    async def lock(self, unit: UnitOfWork, transaction_ids: Sequence[str]) -> None:
+        """Keeps everybody else from these payments until the unit ends; for whoever changes what belongs to them."""
+        connection = await unit.connection()
+        await connection.execute(_BY_ID, {"values": list(set(transaction_ids))})
 
     async def apply_refund_totals(self, unit: UnitOfWork, totals: Sequence[RefundTotal]) -> None:
         """Sets what went back of payments, as summed up from their refund records."""
@@ -128,13 +133,13 @@ class _Batch:
                 refund_pending=row.refund_pending,
             )
 
-    def unlinked(self, snapshots: Sequence[PaymentSnapshot]) -> list[PaymentSnapshot]:
+    def unlinked(self, observed: Sequence[ObservedPayment]) -> list[ObservedPayment]:
         """Those that are new, or whose subscription was not known when they were first seen."""
         return [
-            snapshot
-            for snapshot in snapshots
-            if snapshot.payment_id not in self._records
-            or self._records[snapshot.payment_id].link.subscription_id is None
+            item
+            for item in observed
+            if item.snapshot.payment_id not in self._records
+            or self._records[item.snapshot.payment_id].link.subscription_id is None
         ]
 
     def apply(self, item: ObservedPayment, links: Mapping[str, PaymentLink]) -> Verdict:

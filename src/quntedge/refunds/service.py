@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from quntedge.gateway.port import RefundSnapshot, RefundStatus
 from quntedge.kit.ids import new_id
+from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.service import PaymentService, RefundTotal
 from quntedge.refunds.models import Refund
 from quntedge.storage.unit_of_work import UnitOfWork
@@ -44,11 +45,14 @@ class RefundService:
 
         `payments` maps Whop's payment ids; the caller has made sure that every one is there.
         """
-        latest = {item.snapshot.refund_id: item for item in observed}
+        latest = {item.snapshot.refund_id: item for item in sorted(observed, key=_said_at)}
         if not latest:
             return
         now = unit.clock.now()
         rows = [_row(item.snapshot, payments[item.snapshot.payment_id or ""], now) for item in latest.values()]
+        # First the payments: a new refund row alone takes a shared lock on its payment, and two who hold that and want
+        # the payment for themselves would wait for each other.
+        await self._payments.lock(unit, [row["transaction_id"] for row in rows])
         connection = await unit.connection()
         statement = upsert(Refund)
         await connection.execute(
@@ -67,10 +71,13 @@ class RefundService:
     @staticmethod
     async def _totals(unit: UnitOfWork, causes: Mapping[str, str]) -> list[RefundTotal]:
         connection = await unit.connection()
-        succeeded = func.coalesce(func.sum(Refund.amount_minor).filter(Refund.status == "succeeded"), 0)
+        # An amount in another currency than the payment's cannot be counted against it; it stays visible as a record.
+        counts = (Refund.status == "succeeded") & (Refund.currency == PaymentTransaction.currency)
+        succeeded = func.coalesce(func.sum(Refund.amount_minor).filter(counts), 0)
         pending = func.bool_or(Refund.status.in_(("pending", "requires_action", "unknown")))
         found = await connection.execute(
             select(Refund.transaction_id, succeeded.label("succeeded"), pending.label("pending"))
+            .join(PaymentTransaction, PaymentTransaction.id == Refund.transaction_id)
             .where(Refund.transaction_id.in_(list(causes)))
             .group_by(Refund.transaction_id)
         )
@@ -89,6 +96,10 @@ _CHANGING = (
     "gateway_updated_at",
     "updated_at",
 )
+
+
+def _said_at(item: ObservedRefund) -> datetime:
+    return item.snapshot.updated_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _row(snapshot: RefundSnapshot, payment: RefundedPayment, now: datetime) -> dict[str, Any]:

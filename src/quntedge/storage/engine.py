@@ -13,7 +13,7 @@ def sqlalchemy_url(database_url: str) -> str:
     """Turns a libpq-style address into SQLAlchemy's, with psycopg as driver. Raises `ConfigurationError`."""
     try:
         url = make_url(database_url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise ConfigurationError(
             "DATABASE_URL is not an address: write it as postgresql://user:password@host:5432/name."
         ) from None

@@ -1,5 +1,6 @@
 """Bringing a database to the newest schema. Safe to run from several processes at once."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from quntedge.storage.engine import sqlalchemy_url
 
 LOCK_TIMEOUT = "5s"
+VERSIONS = Path(__file__).parent / "migrations" / "versions"
 _ADVISORY_LOCK = 0x51_45_4D_49  # "QEMI": one migrating process at a time
 
 
@@ -26,8 +28,9 @@ def include_object(item: Any, name: str | None, type_: str, reflected: bool, com
 
 def _config(connection: Connection | None = None, metadata: MetaData | None = None) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(VERSIONS.parent))
     config.set_main_option("path_separator", "os")
+    config.set_main_option("file_template", "r%%(rev)s_%%(slug)s")
     config.attributes.update(connection=connection, metadata=metadata)
     return config
 
@@ -70,9 +73,18 @@ def drift(database_url: str, metadata: MetaData) -> list[Any]:
     return list(differences)
 
 
-def new_revision(database_url: str, metadata: MetaData, message: str) -> None:
-    """Writes a migration for what the models have and the database has not; a person then reads and mends it."""
+def new_revision(database_url: str, metadata: MetaData, message: str, folder: Path = VERSIONS) -> Path:
+    """Writes a migration for what the models have and the database has not, and returns the file.
+
+    A person then reads and mends it. The database must be at the newest revision; migrations are numbered.
+    """
     engine = _connect(database_url)
     with engine.connect() as connection:
-        command.revision(_config(connection, metadata), message=message, autogenerate=True)
+        config = _config(connection, metadata)
+        config.set_main_option("version_locations", os.pathsep.join(dict.fromkeys((str(VERSIONS), str(folder)))))
+        head = ScriptDirectory.from_config(config).get_current_head()
+        number = f"{int(head or 0) + 1:04}"
+        command.revision(config, message, autogenerate=True, rev_id=number, version_path=folder)
     engine.dispose()
+    (written,) = folder.glob(f"r{number}_*.py")
+    return written

@@ -5,7 +5,7 @@ derived from all of its memberships. That makes the result independent of the or
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -27,6 +27,7 @@ class Status(StrEnum):
 LIVE = frozenset({Status.TRIALING, Status.ACTIVE, Status.PAST_DUE, Status.PAUSED, Status.COMPLETED})
 TERMINAL_MEMBERSHIP = frozenset({"canceled", "expired"})
 MEMBERSHIP_ALIVE = frozenset({"trialing", "active", "past_due", "completed"})
+_UNCLEAR = frozenset({"unknown", "unresolved"})
 
 # Which membership speaks for the subscription when there are several: the more alive, the better.
 _PREFERENCE = {
@@ -133,10 +134,19 @@ def _same(held: MembershipState, incoming: MembershipState) -> bool:
 
 
 def past_due_since(held: MembershipState | None, incoming: MembershipState) -> datetime | None:
-    """When the present spell of being past due began, by Whop's clock; None when it is not past due."""
+    """When the present spell of being past due began, by Whop's clock; None when it is not past due.
+
+    A spell ends with its period, even if nobody told us of the recovery: a lost delivery must not use up the grace of
+    the next period.
+    """
     if incoming.status != "past_due":
         return None
-    if held is not None and held.status == "past_due" and held.past_due_since is not None:
+    if (
+        held is not None
+        and held.status == "past_due"
+        and held.past_due_since is not None
+        and held.period_end == incoming.period_end
+    ):
         return held.past_due_since
     return incoming.updated_at
 
@@ -144,9 +154,34 @@ def past_due_since(held: MembershipState | None, incoming: MembershipState) -> d
 def keep_known_status(held: MembershipState | None, incoming: MembershipState) -> str:
     """The status to hold. One that we do not know, or that Whop has not resolved, never replaces one that we know:
     it cannot take access away, and staff are told through `needs_review`."""
-    if incoming.status in ("unknown", "unresolved") and held is not None:
+    if incoming.status in _UNCLEAR and held is not None:
         return held.status
     return incoming.status
+
+
+def changed_hands(held: MembershipState | None, incoming: MembershipState) -> bool:
+    """Whether Whop moved the membership to another of its users. Who may use it here is for staff to decide."""
+    if held is None or held.whop_user_id is None or incoming.whop_user_id is None:
+        return False
+    return held.whop_user_id != incoming.whop_user_id
+
+
+def learn(held: MembershipState, stale: MembershipState) -> MembershipState:
+    """What is held after a stale snapshot: it replaces nothing, but what came first may arrive last.
+
+    An earlier report of the same unpaid period moves the beginning of the grace; a status that we know fills in for one
+    that we do not.
+    """
+    if held.status in _UNCLEAR and stale.status not in _UNCLEAR:
+        return replace(held, status=stale.status, past_due_since=past_due_since(None, stale))
+    if (
+        held.status == stale.status == "past_due"
+        and held.period_end == stale.period_end
+        and held.past_due_since is not None
+        and stale.updated_at is not None
+    ):
+        return replace(held, past_due_since=min(held.past_due_since, stale.updated_at))
+    return held
 
 
 def current_membership(memberships: Sequence[MembershipState]) -> MembershipState:

@@ -8,7 +8,7 @@ from sqlalchemy import Select, select
 
 from quntedge.gateway.port import MembershipSnapshot
 from quntedge.kit.ids import new_id
-from quntedge.storage.batching import among, insert_rows, update_rows
+from quntedge.storage.rows import among, insert_rows, update_rows
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions import rules
 from quntedge.subscriptions.errors import UnknownGatewayPlan
@@ -45,7 +45,8 @@ class PlanTerms:
     grace_days: int
 
 
-FindOwners = Callable[[UnitOfWork, Sequence[MembershipSnapshot]], Awaitable[Mapping[str, Owner]]]
+# Owners by membership id. One missing from the answer cannot be decided yet: the membership has to be read first.
+FindOwners = Callable[[UnitOfWork, Sequence[ObservedMembership]], Awaitable[Mapping[str, Owner]]]
 
 
 class SubscriptionService:
@@ -116,17 +117,21 @@ class _Batch:
         return list(holdings.values())
 
     async def adopt(self, observed: Sequence[ObservedMembership], find_owners: FindOwners) -> None:
-        """Finds the owners of memberships nobody knows yet, and what those owners have already."""
-        unknown = {
-            item.snapshot.membership_id: item.snapshot
+        """Finds the owners of memberships nobody knows yet, and what all those have already who may come to have more:
+        they, and customers whose ended membership comes back."""
+        unknown = [
+            item
             for item in observed
             if item.snapshot.membership_id not in self._by_membership
             and rules.judge(None, self._incoming(item.snapshot), from_gateway=item.from_gateway) is Verdict.APPLY
-        }
-        if not unknown:
+        ]
+        if unknown:
+            self._owners = await find_owners(self._unit, unknown)
+        known = [self._by_membership.get(item.snapshot.membership_id) for item in observed]
+        ended = {holding.user_id for holding in known if holding is not None and not holding.is_live}
+        users = {owner.user_id for owner in self._owners.values()} | ended
+        if not users:
             return
-        self._owners = await find_owners(self._unit, list(unknown.values()))
-        users = {owner.user_id for owner in self._owners.values()}
         held = {holding.user_id: holding for holding in self._by_membership.values() if holding.is_live}
         # Read after the owners are known; a row inserted by somebody else meanwhile meets the unique index instead.
         fresh = await self._read(_LIVE_OF_USERS, users - held.keys())
@@ -144,31 +149,48 @@ class _Batch:
         holding = self._by_membership.get(incoming.membership_id)
         held = holding.memberships.get(incoming.membership_id) if holding else None
         verdict = rules.judge(held, incoming, from_gateway=item.from_gateway)
+        if verdict is Verdict.STALE and holding is not None and held is not None:
+            learned = rules.learn(held, incoming)
+            if learned != held:
+                self._keep(self._home_of(holding, learned), held, learned, item.cause)
         if verdict is not Verdict.APPLY:
             return verdict
-        if holding is None:
-            holding = self._holding_for(incoming)
-            self._by_membership[incoming.membership_id] = holding
+        if holding is None and incoming.membership_id not in self._owners:
+            return Verdict.REREAD
+        incoming = replace(incoming, status=rules.keep_known_status(held, incoming))
         accepted = replace(
             incoming,
-            status=rules.keep_known_status(held, incoming),
             past_due_since=rules.past_due_since(held, incoming),
             paused=held.paused if held is not None and item.snapshot.paused is None else incoming.paused,
+            needs_review=incoming.needs_review or rules.changed_hands(held, incoming),
         )
-        holding.put(accepted)
-        self._derive(holding, item.cause)
+        self._keep(self._home_of(holding, accepted), held, accepted, item.cause)
         return verdict
 
-    def _holding_for(self, incoming: MembershipState) -> Holding:
-        """A membership that is alive joins the user's live subscription; any other makes one of its own."""
-        owner = self._owners[incoming.membership_id]
-        live = self._live_of.get(owner.user_id)
-        if live is not None and live.is_live and incoming.status in rules.MEMBERSHIP_ALIVE:
-            return live
-        holding = Holding.new(new_id("sub", self._now), owner.user_id, owner.checkout_id, self._now)
-        if incoming.status in rules.MEMBERSHIP_ALIVE:
-            self._live_of[owner.user_id] = holding
-        return holding
+    def _keep(self, holding: Holding, held: MembershipState | None, after: MembershipState, cause: str) -> None:
+        if after != held:
+            holding.put(after)
+            self._derive(holding, cause)
+
+    def _home_of(self, holding: Holding | None, accepted: MembershipState) -> Holding:
+        """Where a membership belongs. One that is alive joins the user's live subscription, also when it comes back
+        after its own had ended; any other stays where it is, or makes a subscription of its own."""
+        user_id = holding.user_id if holding is not None else self._owners[accepted.membership_id].user_id
+        alive = accepted.status in rules.MEMBERSHIP_ALIVE
+        live = self._live_of.get(user_id)
+        if alive and (holding is None or not holding.is_live) and live is not None and live.is_live:
+            if holding is not None:
+                holding.memberships.pop(accepted.membership_id, None)
+            home = live
+        elif holding is not None:
+            home = holding
+        else:
+            owner = self._owners[accepted.membership_id]
+            home = Holding.new(new_id("sub", self._now), owner.user_id, owner.checkout_id, self._now)
+        if alive:
+            self._live_of[user_id] = home
+        self._by_membership[accepted.membership_id] = home
+        return home
 
     def _derive(self, holding: Holding, cause: str) -> None:
         memberships = list(holding.memberships.values())
@@ -249,5 +271,5 @@ class _Batch:
 _MEMBERSHIP_CHANGES = tuple(
     column.name
     for column in SubscriptionMembership.__table__.columns
-    if column.name not in {"whop_membership_id", "first_seen_at", "subscription_id", "user_id"}
+    if column.name not in {"whop_membership_id", "first_seen_at", "user_id"}
 )

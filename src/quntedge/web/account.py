@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from quntedge.accounts.errors import EmailTaken, WrongCredentials
-from quntedge.accounts.rules import PASSWORD_MINIMUM, InvalidAccount, normal_email
+from quntedge.accounts.rules import LOCALES, PASSWORD_MINIMUM, InvalidAccount, normal_email
 from quntedge.accounts.service import SignedIn
 from quntedge.edge.callers import LimitByClient, PageGuest, SignedInCustomer, guest_of
 from quntedge.edge.cookies import clear_session, clear_visitor, set_session
@@ -12,8 +12,9 @@ from quntedge.edge.limits import Limit
 from quntedge.edge.services import Services, services_of
 from quntedge.edge.transactions import Unit
 from quntedge.web.forms import FormView, errors_by_field, read_form
+from quntedge.web.languages import preferred
 from quntedge.web.links import HOME, local_path
-from quntedge.web.pages import LOCALE, pages_of
+from quntedge.web.pages import pages_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -41,7 +42,7 @@ async def sign_up(request: Request, unit: Unit, guest: PageGuest) -> Response:
     services.limits.hit(Limit.SIGN_IN_EMAIL, _email_bucket(services, email))
     try:
         signed_in = await services.accounts.sign_up(
-            unit, email, form.get("password", ""), name, LOCALE, terms == "yes", _address(request)
+            unit, email, form.get("password", ""), name, _locale(request), terms == "yes", _address(request)
         )
     except (InvalidAccount, EmailTaken) as error:
         await unit.rollback()
@@ -113,6 +114,11 @@ async def _sign_in_page(request: Request, form: FormView, target: str | None, *,
 
 def _email_bucket(services: Services, email: str) -> str:
     return services.vault.email_index(normal_email(email)).hex()
+
+
+def _locale(request: Request) -> str:
+    """The language to write mails in. The pages have no switch: the browser knows what its owner reads."""
+    return preferred(",".join(request.headers.getlist("accept-language")), LOCALES)
 
 
 def _address(request: Request) -> str | None:

@@ -163,7 +163,6 @@ def _transaction_row(row: PaymentTransaction, plan: PlanView | None) -> dict[str
         "description": words.transaction_description(plan.name if plan else None, row.billing_reason),
         "amount": Money(row.total_minor or 0, row.currency),
         "status": row.status,
-        "manageable": row.status not in ("canceled", "expired"),
         "status_label": words.transaction_status(row.status),
         "method_label": words.method(row.method_kind, row.method_brand, row.method_last4),
     }
@@ -176,6 +175,5 @@ def _invoice_row(row: Invoice) -> dict[str, Any]:
         "at": row.issued_at,
         "amount": Money(row.total_minor, row.currency),
         "status": row.status,
-        "manageable": row.status not in ("canceled", "expired"),
         "status_label": words.invoice_status(row.status),
     }

@@ -21,7 +21,7 @@ from quntedge.kit.ids import is_id
 from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.service import ObservedPayment, PaymentLink, PaymentService
 from quntedge.refunds.service import ObservedRefund, RefundedPayment, RefundService
-from quntedge.storage.batching import among
+from quntedge.storage.rows import among
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.models import Subscription, SubscriptionMembership
@@ -161,33 +161,39 @@ class Applier:
         for (index, _), verdict in zip(observed, verdicts, strict=True):
             found[index].append(verdict)
 
-    async def _find_owners(self, unit: UnitOfWork, snapshots: Sequence[MembershipSnapshot]) -> Mapping[str, Owner]:
-        """By the checkout in the metadata; else by who Whop says it is."""
-        intents = await checkout_owners(unit.session, _intents(snapshots))
+    async def _find_owners(self, unit: UnitOfWork, observed: Sequence[ObservedMembership]) -> Mapping[str, Owner]:
+        """By the checkout in the metadata; else by who Whop says it is.
+
+        Only Whop's own answer makes a stranger of somebody: deliveries may lack the metadata, and a purchase must not
+        end with an account that nobody can sign in to. What cannot be decided is left out, to be read first.
+        """
+        intents = await checkout_owners(unit.session, _intents([item.snapshot for item in observed]))
         owners: dict[str, Owner] = {}
-        strangers: dict[str, WhopIdentity] = {}
-        for snapshot in snapshots:
-            intent = intents.get(snapshot.metadata.get(INTENT_KEY, ""))
-            if intent is not None:
-                owners[snapshot.membership_id] = Owner(intent.user_id, snapshot.metadata[INTENT_KEY])
-            else:
-                strangers[snapshot.membership_id] = _identity(snapshot, snapshot.membership_id)
+        for item in observed:
+            intent_id = item.snapshot.metadata.get(INTENT_KEY, "")
+            if intent_id in intents:
+                owners[item.snapshot.membership_id] = Owner(intents[intent_id].user_id, intent_id)
+        strangers = {
+            item.snapshot.membership_id: _identity(item.snapshot, item.snapshot.membership_id)
+            for item in observed
+            if item.from_gateway and item.snapshot.membership_id not in owners
+        }
         users = await users_for_whop(unit, self._vault, list(strangers.values()))
         return owners | {key: Owner(users[identity.key]) for key, identity in strangers.items()}
 
     async def _find_payment_links(
-        self, unit: UnitOfWork, snapshots: Sequence[PaymentSnapshot]
+        self, unit: UnitOfWork, observed: Sequence[ObservedPayment]
     ) -> Mapping[str, PaymentLink]:
         """By membership; for payments without one by the checkout in the metadata, else by who Whop says it is.
 
-        A payment whose membership we do not know is left out: the membership has to be read first.
+        What cannot be decided is left out, as with memberships: it, or its membership, has to be read first.
         """
-        if not snapshots:
+        if not observed:
             return {}
+        snapshots = [item.snapshot for item in observed]
         known = await _memberships(unit, {s.membership_id for s in snapshots if s.membership_id})
         intents = await checkout_owners(unit.session, _intents(snapshots))
         links: dict[str, PaymentLink] = {}
-        strangers: dict[str, WhopIdentity] = {}
         for snapshot in snapshots:
             intent = intents.get(snapshot.metadata.get(INTENT_KEY, ""))
             intent_id = snapshot.metadata[INTENT_KEY] if intent else None
@@ -195,10 +201,13 @@ class Applier:
                 if snapshot.membership_id in known:
                     link = known[snapshot.membership_id]
                     links[snapshot.payment_id] = replace(link, checkout_id=intent_id or link.checkout_id)
-            elif intent is not None:
+            elif intent is not None and snapshot.payment_id not in links:
                 links[snapshot.payment_id] = PaymentLink(intent.user_id, None, intent.plan_id, intent_id)
-            else:
-                strangers[snapshot.payment_id] = _identity(snapshot, snapshot.payment_id)
+        strangers = {
+            item.snapshot.payment_id: _identity(item.snapshot, item.snapshot.payment_id)
+            for item in observed
+            if item.from_gateway and item.snapshot.membership_id is None and item.snapshot.payment_id not in links
+        }
         users = await users_for_whop(unit, self._vault, list(strangers.values()))
         return links | {key: PaymentLink(users[identity.key]) for key, identity in strangers.items()}
 

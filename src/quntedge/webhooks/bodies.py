@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from quntedge.kit import crypto
 from quntedge.kit.crypto import KeyRing
-from quntedge.storage.batching import driver_of
+from quntedge.storage.rows import driver_of
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.webhooks.models import InboxKey
 
@@ -27,10 +27,6 @@ _READ = """
     SELECT event_id, body FROM webhook_body
     WHERE event_id = ANY(%(ids)b) AND received_at BETWEEN %(first)b AND %(last)b
 """
-
-
-class BodyExpired(Exception):
-    """The body of this delivery, or the key to it, is gone."""
 
 
 def week_of(moment: datetime) -> date:
@@ -76,13 +72,13 @@ class BodyStore:
         missing = {week_of(wanted[event_id]) for event_id, _ in rows} - self._keys.keys()
         if missing:
             await self._load_keys(connection, missing)
-        return {event_id: self._open(event_id, wanted[event_id], sealed) for event_id, sealed in rows}
+        opened = {event_id: self._open(event_id, wanted[event_id], sealed) for event_id, sealed in rows}
+        return {event_id: raw for event_id, raw in opened.items() if raw is not None}
 
-    def _open(self, event_id: str, received_at: datetime, sealed: bytes) -> bytes:
+    def _open(self, event_id: str, received_at: datetime, sealed: bytes) -> bytes | None:
+        """None when the key was destroyed: the body has expired, though its row has not been deleted yet."""
         key = self._keys.get(week_of(received_at))
-        if key is None:
-            raise BodyExpired(f"the key to the body of {event_id} was destroyed")
-        return crypto.unseal(key, sealed, _body_aad(event_id))
+        return None if key is None else crypto.unseal(key, sealed, _body_aad(event_id))
 
     async def _load_keys(self, connection: AsyncConnection, weeks: set[date]) -> None:
         rows = await connection.execute(select(InboxKey.week, InboxKey.wrapped).where(InboxKey.week.in_(weeks)))

@@ -16,7 +16,9 @@ from quntedge.kit.errors import Unavailable
 from quntedge.kit.ids import new_id
 from quntedge.kit.logging import get_logger
 from quntedge.kit.metrics import WEBHOOKS_STORED
-from quntedge.storage.batching import MicroBatcher, driver_of
+from quntedge.kit.redaction import redact_text
+from quntedge.storage.batching import MicroBatcher
+from quntedge.storage.rows import driver_of
 from quntedge.webhooks.bodies import BodyStore
 
 log = get_logger(__name__)
@@ -143,7 +145,7 @@ class Inbox:
             account_id=None,
             state="quarantined",
             outcome=unusable.reason,
-            error=unusable.detail[:500],
+            error=redact_text(unusable.detail)[:500],
             occurred_at=None,
             received_at=now,
             raw=raw,
@@ -151,11 +153,13 @@ class Inbox:
 
     async def _store(self, deliveries: Sequence[Delivery]) -> list[bool]:
         try:
-            key = await self._bodies.key(self._engine, deliveries[0].received_at)
+            # A batch can lie on both sides of midnight between two weeks: each delivery has its own week's key.
+            keys = [await self._bodies.key(self._engine, delivery.received_at) for delivery in deliveries]
             parameters: dict[str, list[object]] = {
                 name: [getattr(delivery, name) for delivery in deliveries] for name in _COLUMNS
             }
-            parameters["body"] = [self._bodies.seal(key, delivery.id, delivery.raw) for delivery in deliveries]
+            sealed = zip(keys, deliveries, strict=True)
+            parameters["body"] = [self._bodies.seal(key, delivery.id, delivery.raw) for key, delivery in sealed]
             fresh = await self._insert(parameters)
         except (SQLAlchemyError, psycopg.Error, OSError) as error:
             log.exception("webhook.not_stored", deliveries=len(deliveries))

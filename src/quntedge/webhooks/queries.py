@@ -70,6 +70,25 @@ _SETTLE = """
 """
 
 
+_AHEAD = text(
+    """
+    SELECT ordering_key, min(id) AS id FROM webhook_event
+    WHERE ordering_key = ANY(:keys) AND state IN ('processing', 'retrying') AND due_at > :now
+    GROUP BY ordering_key
+    """
+)
+
+_SETTLE_FAILURE = text(
+    """
+    UPDATE webhook_event
+    SET state = :state, outcome = :outcome, error = :error, due_at = coalesce(:due_at, due_at), attempts = :attempts,
+        processed_at = :processed_at
+    WHERE id = :id AND attempts = :attempts_before AND state IN ('received', 'processing', 'retrying')
+    RETURNING id
+    """
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """Where an event stands after an attempt."""
@@ -83,9 +102,20 @@ class Settlement:
     processed_at: datetime | None = None
 
 
+_SETTLED = ("id", "state", "outcome", "error", "due_at", "attempts", "processed_at")
+
+
 async def claim_due(connection: AsyncConnection, now: datetime, limit: int) -> list[Claimed]:
     """The oldest due events nobody else is at, with their lanes."""
-    return await _with_lanes(connection, (await connection.execute(_CLAIM_DUE, {"now": now, "limit": limit})).all())
+    rows = (await connection.execute(_CLAIM_DUE, {"now": now, "limit": limit})).all()
+    claimed = await _with_lanes(connection, rows)
+    if not claimed:
+        return []
+    # Whoever held a lane until just now may have sent its event away: look again, now that the lane is ours.
+    keys = list({event.ordering_key for event in claimed})
+    found = await connection.execute(_AHEAD, {"keys": keys, "now": now})
+    ahead = {row.ordering_key: row.id for row in found}
+    return [event for event in claimed if event.id <= ahead.get(event.ordering_key, event.id)]
 
 
 async def claim_these(connection: AsyncConnection, ids: Sequence[str]) -> list[Claimed]:
@@ -93,11 +123,15 @@ async def claim_these(connection: AsyncConnection, ids: Sequence[str]) -> list[C
     return await _with_lanes(connection, (await connection.execute(_CLAIM_THESE, {"ids": list(ids)})).all())
 
 
+async def lock_lanes(connection: AsyncConnection, keys: Sequence[str]) -> set[str]:
+    """Takes the lanes nobody else is in, until the end of the transaction, and says which they are."""
+    return set((await connection.execute(_LOCK_LANES, {"keys": list(keys)})).scalars())
+
+
 async def _with_lanes(connection: AsyncConnection, rows: Sequence[Any]) -> list[Claimed]:
     if not rows:
         return []
-    keys = await connection.execute(_LOCK_LANES, {"keys": [row.ordering_key for row in rows]})
-    ours = set(keys.scalars())
+    ours = await lock_lanes(connection, [row.ordering_key for row in rows])
     claimed = [Claimed(*row) for row in rows if row.ordering_key in ours]
     # Within a batch events are applied in the order of their arrival.
     return sorted(claimed, key=lambda event: event.id)
@@ -107,8 +141,21 @@ async def settle(connection: DriverConnection[Any], settlements: Sequence[Settle
     """Writes where events stand, all with one statement."""
     if not settlements:
         return
-    names = ("id", "state", "outcome", "error", "due_at", "attempts", "processed_at")
-    await connection.execute(_SETTLE, {name: [getattr(s, name) for s in settlements] for name in names})
+    await connection.execute(_SETTLE, {name: [getattr(s, name) for s in settlements] for name in _SETTLED})
+
+
+async def make_due(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
+    """Ends the leases of these events, as far as nobody has settled them."""
+    await connection.execute(
+        text("UPDATE webhook_event SET due_at = :now WHERE id = ANY(:ids) AND state = 'processing'"),
+        {"ids": list(ids), "now": now},
+    )
+
+
+async def settle_failure(connection: AsyncConnection, settlement: Settlement, attempts_before: int) -> bool:
+    """Writes a failed attempt, unless the event got further meanwhile. True if it was written."""
+    values = {name: getattr(settlement, name) for name in _SETTLED} | {"attempts_before": attempts_before}
+    return (await connection.execute(_SETTLE_FAILURE, values)).first() is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from quntedge.gateway.port import EventKind, Gateway, GatewayError, GatewayEvent, RefundSnapshot
+from quntedge.gateway.port import EventKind, Gateway, GatewayEvent, RefundSnapshot
 from quntedge.webhooks.apply import Evidence
 from quntedge.webhooks.needs import Needs, needs_of
 
@@ -19,14 +19,14 @@ class GatewayReader:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    async def read(self, events: Mapping[str, GatewayEvent]) -> AsyncIterator[tuple[str, Evidence | GatewayError]]:
+    async def read(self, events: Mapping[str, GatewayEvent]) -> AsyncIterator[tuple[str, Evidence | Exception]]:
         """Yields for each event (by its id in the inbox) the evidence, or the error that kept it from us."""
         reading = _Reading(self._gateway)
 
-        async def gather(event: GatewayEvent) -> Evidence | GatewayError:
+        async def gather(event: GatewayEvent) -> Evidence | Exception:
             try:
                 return await reading.evidence(event)
-            except GatewayError as error:
+            except Exception as error:  # noqa: BLE001 (counted as this event's failed attempt, and no other's)
                 return error
 
         found = await asyncio.gather(*(gather(event) for event in events.values()))

@@ -1,7 +1,9 @@
 """Decisions about stored deliveries. Pure."""
 
 import random
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Protocol, TypeVar
 
 MAX_ATTEMPTS = 8
 LEASE = timedelta(minutes=2)
@@ -18,3 +20,28 @@ def retry_delay(attempts: int, jitter: random.Random) -> timedelta:
     """
     delay = min(_FIRST_DELAY * 4.0 ** (attempts - 1), _LONGEST_DELAY)
     return delay * jitter.uniform(0.8, 1.2)
+
+
+class InLane(Protocol):
+    """Something that has its turn within a lane."""
+
+    @property
+    def ordering_key(self) -> str:
+        """The lane."""
+        ...
+
+
+Item = TypeVar("Item", bound=InLane)
+
+
+def grouped(items: Sequence[Item], size: int) -> list[list[Item]]:
+    """Cuts items into groups of about `size`, never one lane into two: groups are worked on side by side."""
+    lanes: dict[str, list[Item]] = {}
+    for item in items:
+        lanes.setdefault(item.ordering_key, []).append(item)
+    groups: list[list[Item]] = []
+    for lane in lanes.values():
+        if not groups or len(groups[-1]) >= size:
+            groups.append([])
+        groups[-1].extend(lane)
+    return groups

@@ -8,10 +8,11 @@ gateway between two transactions, while everything else goes on.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from quntedge.gateway.port import GatewayError, GatewayEvent, UnusableEvent
+from quntedge.gateway.port import GatewayError, GatewayEvent, GatewayRateLimited, UnusableEvent
 from quntedge.gateway.whop.documents import load_json
 from quntedge.gateway.whop.normalise import normalise
 from quntedge.kit.errors import QuntedgeError
@@ -29,8 +30,10 @@ from quntedge.webhooks.reader import GatewayReader
 
 log = get_logger(__name__)
 
+READING_GROUP = 50
 MAX_READINGS = 8
-"""How many groups of events may be away to be read again at the same time."""
+"""How many groups of events may be away to be read again at the same time. Small groups: reading one must take far less
+than the lease, at the pace the gateway allows."""
 
 
 @dataclass(slots=True)
@@ -49,8 +52,7 @@ class Progress:
     """What one round did."""
 
     claimed: int = 0
-    settled: int = 0
-    away: list[str] = field(default_factory=list)
+    away: list[Claimed] = field(default_factory=list)
 
 
 class WebhookService:
@@ -98,14 +100,19 @@ class WebhookService:
             await asyncio.gather(*self._readings)
 
     async def _one_by_one(self, failed: Sequence[Claimed]) -> int:
+        waiting: set[str] = set()
         for claimed in failed:
-            attempted: list[Claimed] = []
+            if claimed.ordering_key in waiting:
+                continue
             try:
-                progress = await self._round([claimed.id], attempted)
+                progress = await self._round([claimed.id], [])
             except Exception as error:  # noqa: BLE001 (recorded on the event, retried, and in the end a dead letter)
                 await self._record_failure(claimed, error)
+                waiting.add(claimed.ordering_key)
             else:
-                await self._send_away(progress.away)
+                if progress.away:
+                    await self._send_away(progress.away)
+                    waiting.add(claimed.ordering_key)
         return len(failed)
 
     async def _round(
@@ -128,7 +135,7 @@ class WebhookService:
             await queries.settle(await unit.driver_connection(), settlements)
             await unit.commit()
         self._measure(work)
-        return Progress(len(claimed), len(work), [item.claimed.id for item in work if item.state == "processing"])
+        return Progress(len(claimed), [item.claimed for item in work if item.state == "processing"])
 
     async def _open(self, unit: UnitOfWork, claimed: Sequence[Claimed]) -> list[_Work]:
         """Reads and interprets the bodies."""
@@ -144,7 +151,8 @@ class WebhookService:
         try:
             found = normalise(load_json(raw))
         except UnusableEvent as unusable:
-            work.state, work.outcome, work.error = "quarantined", unusable.reason, unusable.detail[:500]
+            work.state, work.outcome = "quarantined", unusable.reason
+            work.error = redact_text(unusable.detail)[:500]
             return work
         if isinstance(found, GatewayEvent):
             work.event = found
@@ -197,15 +205,14 @@ class WebhookService:
         for item in finished:
             WEBHOOK_LAG.observe(max(0.0, (now - item.claimed.received_at).total_seconds()))
 
-    async def _send_away(self, ids: Sequence[str]) -> None:
+    async def _send_away(self, events: Sequence[Claimed]) -> None:
         """Has these events read again in the background; waits first when too many are away already."""
-        if not ids:
-            return
-        while len(self._readings) >= MAX_READINGS:
-            await asyncio.wait(self._readings, return_when=asyncio.FIRST_COMPLETED)
-        task = asyncio.create_task(self._read_and_apply(ids), name="webhook-reading")
-        self._readings.add(task)
-        task.add_done_callback(self._reading_done)
+        for group in rules.grouped(events, READING_GROUP):
+            while len(self._readings) >= MAX_READINGS:
+                await asyncio.wait(self._readings, return_when=asyncio.FIRST_COMPLETED)
+            task = asyncio.create_task(self._read_and_apply(group), name="webhook-reading")
+            self._readings.add(task)
+            task.add_done_callback(self._reading_done)
 
     def _reading_done(self, task: "asyncio.Task[None]") -> None:
         self._readings.discard(task)
@@ -213,11 +220,10 @@ class WebhookService:
             # The events stay leased and are taken up again when the lease ends.
             log.error("webhook.reading_failed", error=type(error).__name__, exc_info=error)
 
-    async def _read_and_apply(self, ids: Sequence[str]) -> None:
+    async def _read_and_apply(self, events: Sequence[Claimed]) -> None:
         """Reads what the events need from the gateway, with no transaction open, then applies them."""
         async with self._units() as unit:
-            claimed = await queries.claim_these(await unit.connection(), ids)
-            work = await self._open(unit, claimed)
+            work = await self._open(unit, events)
             await unit.rollback()
         evidence: dict[str, Evidence] = {}
         async for item_id, found in self._reader.read({w.claimed.id: w.event for w in work if w.event is not None}):
@@ -233,6 +239,15 @@ class WebhookService:
         except Exception as error:  # noqa: BLE001 (each event is tried by itself below)
             log.warning("webhook.batch_failed", events=len(evidence), error=type(error).__name__)
             await self._apply_singly(claimed_now, evidence)
+        await self._give_back(evidence.keys() - {claimed.id for claimed in claimed_now})
+
+    async def _give_back(self, ids: Set[str]) -> None:
+        """Makes events due again that somebody else's lane kept from being applied."""
+        if not ids:
+            return
+        async with self._units() as unit:
+            await queries.make_due(await unit.connection(), sorted(ids), unit.clock.now())
+            await unit.commit()
 
     async def _apply_singly(self, events: Sequence[Claimed], evidence: dict[str, Evidence]) -> None:
         for claimed in events:
@@ -243,7 +258,9 @@ class WebhookService:
 
     async def _record_failure(self, claimed: Claimed, error: BaseException) -> None:
         """Schedules the next attempt, or gives up after the last one and leaves the event to people."""
-        attempts = claimed.attempts + 1
+        # Being told to wait is no failure of the event.
+        told_to_wait = isinstance(error, GatewayRateLimited)
+        attempts = claimed.attempts if told_to_wait else claimed.attempts + 1
         outcome = error.code if isinstance(error, QuntedgeError) else type(error).__name__
         detail = error.detail if isinstance(error, QuntedgeError) else str(error)
         expected = isinstance(error, (GatewayError, QuntedgeError))
@@ -256,11 +273,14 @@ class WebhookService:
                 outcome=outcome,
                 attempts=attempts,
                 error=redact_text(detail)[:500],
-                due_at=None if dead else now + rules.retry_delay(attempts, self._jitter),
+                due_at=None if dead else now + self._delay(error, attempts),
                 processed_at=now if dead else None,
             )
-            await queries.settle(await unit.driver_connection(), [settlement])
+            settled = await queries.settle_failure(await unit.connection(), settlement, claimed.attempts)
             await unit.commit()
+        if not settled:
+            # Somebody else took it up meanwhile and got further; that stands.
+            return
         WEBHOOKS_APPLIED.labels(settlement.state).inc()
         log.log(
             40 if dead else 30,
@@ -271,6 +291,11 @@ class WebhookService:
             attempts=attempts,
             exc_info=None if expected else error,
         )
+
+    def _delay(self, error: BaseException, attempts: int) -> timedelta:
+        if isinstance(error, GatewayRateLimited):
+            return timedelta(seconds=max(1.0, error.retry_after_seconds))
+        return rules.retry_delay(attempts, self._jitter)
 
 
 def _still_incomplete(item: _Work) -> QuntedgeError:

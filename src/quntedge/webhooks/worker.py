@@ -23,15 +23,21 @@ PACE = timedelta(milliseconds=50)
 # Batches under way at the same time while there is a backlog: one is worked on while another waits for the database.
 ABREAST = 2
 AFTER_TROUBLE = timedelta(seconds=2)
+# How long a stopping worker waits for events that are away to be read again. They are leased: whoever comes next takes
+# them up when the lease ends.
+PATIENCE = timedelta(seconds=10)
 
 
 class InboxWorker:
     """Applies due events until told to stop. Any number of these may run, in any number of processes."""
 
-    def __init__(self, service: WebhookService, *, poll: timedelta = POLL, pace: timedelta = PACE) -> None:
+    def __init__(
+        self, service: WebhookService, *, poll: timedelta = POLL, pace: timedelta = PACE, patience: timedelta = PATIENCE
+    ) -> None:
         self._service = service
         self._poll_seconds = poll.total_seconds()
         self._pace_seconds = pace.total_seconds()
+        self._patience_seconds = patience.total_seconds()
         self._wake = asyncio.Event()
 
     def wake(self, _payload: str = "") -> None:
@@ -39,7 +45,10 @@ class InboxWorker:
         self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Returns after `stop`, when the batch under way is committed and nothing is away to be read again."""
+        """Returns after `stop`, when the batch under way is committed and nothing is away to be read again.
+
+        Readings that take longer than `patience` are broken off; their events are taken up again after their lease.
+        """
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -54,9 +63,22 @@ class InboxWorker:
                             group.create_task(self._catch_up(stop))
                 else:
                     await asyncio.wait({stopping}, timeout=max(0.0, began + self._pace_seconds - time.monotonic()))
-            await self._service.settle_readings()
+            await self._settle_readings()
         finally:
             stopping.cancel()
+
+    async def _settle_readings(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience_seconds) as patience:
+                await self._service.settle_readings()
+        except TimeoutError as patience_over:
+            if not patience.expired():
+                raise
+            log.warning("inbox.readings_broken_off", waited_seconds=self._patience_seconds)
+            # All are cancelled, but only the first was waited for: the others still give back their connections.
+            left: BaseException | None = patience_over
+            while left is not None:
+                (left,) = await asyncio.gather(self._service.settle_readings(), return_exceptions=True)
 
     async def _catch_up(self, stop: asyncio.Event) -> None:
         while not stop.is_set() and self._is_backlog(await self._process()):

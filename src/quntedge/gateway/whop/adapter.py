@@ -1,6 +1,7 @@
 """The port's gateway, done by Whop."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, TypeVar
 
 import httpx
@@ -37,6 +38,12 @@ from quntedge.gateway.whop.shapes_refund import refund_snapshot
 PAGE_SIZE: Final = 100
 MAX_PAGES: Final = 200
 """More than this is taken for a list that never ends."""
+
+MAX_CRAWL_PAGES: Final = 50_000
+"""The same for lists that grow with the number of customers and are taken page by page."""
+
+_OPEN_STATUSES: Final[Sequence[str]] = ("active", "trialing", "past_due", "completed", "canceling", "paused")
+"""Whop's `active`, `trialing` and `past_due` leave out what is set to cancel: `canceling` has those."""
 
 T = TypeVar("T")
 PageCall = Callable[[AsyncWhop, RequestOptions, str | None], Awaitable[object]]
@@ -209,6 +216,38 @@ class WhopGateway(Gateway):
         )
         return [self._understood("refunds.list", refund_snapshot, item) for item in documents]
 
+    async def memberships_open(self) -> AsyncIterator[list[MembershipSnapshot]]:
+        """Pages of the memberships that have not ended, those set to cancel, paused and completed ones included."""
+        pages = self._each_page(
+            "memberships.list",
+            lambda sdk, options, after: sdk.memberships.list(
+                account_id=self._settings.account_id,
+                statuses=list(_OPEN_STATUSES),
+                first=PAGE_SIZE,
+                after=after,
+                request_options=options,
+            ),
+            MAX_CRAWL_PAGES,
+        )
+        async for page in pages:
+            yield [self._understood("memberships.list", membership_snapshot, item) for item in page]
+
+    async def payments_since(self, created_after: datetime) -> AsyncIterator[list[PaymentSnapshot]]:
+        """Pages of the payments created after this time. Whop leaves some values out of lists."""
+        pages = self._each_page(
+            "payments.list",
+            lambda sdk, options, after: sdk.payments.list(
+                account_id=self._settings.account_id,
+                created_after=created_after,
+                first=PAGE_SIZE,
+                after=after,
+                request_options=options,
+            ),
+            MAX_CRAWL_PAGES,
+        )
+        async for page in pages:
+            yield [self._understood("payments.list", payment_snapshot, item) for item in page]
+
     async def close(self) -> None:
         """Closes the connections; the gateway cannot be used afterwards."""
         await self._exchange.close()
@@ -221,19 +260,22 @@ class WhopGateway(Gateway):
         return self._understood(operation, parse, document)
 
     async def _pages(self, operation: str, call: PageCall) -> list[object]:
-        """All items of a list. Only `has_next_page` tells the last page: Whop fills its `end_cursor` as well."""
-        items: list[object] = []
+        """All items of a list."""
+        return [item async for page in self._each_page(operation, call, MAX_PAGES) for item in page]
+
+    async def _each_page(self, operation: str, call: PageCall, most: int) -> AsyncIterator[list[object]]:
+        """The pages of a list. Only `has_next_page` tells the last page: Whop fills its `end_cursor` as well."""
         after: str | None = None
 
         def next_page(sdk: AsyncWhop, options: RequestOptions) -> Awaitable[object]:
             return call(sdk, options, after)
 
-        for _ in range(MAX_PAGES):
+        for _ in range(most):
             document = await self._exchange.read(operation, next_page)
             page, following = self._understood(operation, _page_from, document)
-            items += page
+            yield page
             if following is None:
-                return items
+                return
             if following == after:
                 break
             after = following

@@ -1,0 +1,101 @@
+"""Statements for many rows at once, for the tables that a batch of events touches."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+from psycopg import AsyncConnection
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Table, Text, any_, bindparam
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
+
+
+async def driver_of(connection: SqlConnection) -> AsyncConnection[Any]:
+    """The psycopg connection below: only it takes and gives values in binary."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    if not isinstance(driver, AsyncConnection):
+        raise TypeError("the engine does not run on psycopg")
+    return driver
+
+
+def among(column: Any, parameter: str = "values") -> ColumnElement[bool]:
+    """Whether a text column holds one of the texts in a list that is given as a parameter.
+
+    Unlike IN, the statement is the same for one text and for five hundred: it is built, compiled and planned once.
+    """
+    return cast(ColumnElement[bool], column == any_(bindparam(parameter, type_=ARRAY(Text))))
+
+
+async def insert_rows(
+    connection: AsyncConnection[Any],
+    table: FromClause,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    conflict_key: str | None = None,
+    overwrite: Sequence[str] = (),
+) -> None:
+    """Inserts rows that all have the same columns, with one statement and an array for each column.
+
+    Where `conflict_key` exists already, the `overwrite` columns are brought up to date; without any, nothing is done.
+    """
+    if rows:
+        bulk = _bulk(cast(Table, table), tuple(rows[0]))
+        await connection.execute(bulk.insert(conflict_key, tuple(overwrite)), bulk.arrays(rows))
+
+
+async def update_rows(
+    connection: AsyncConnection[Any],
+    table: FromClause,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    counting: str | None = None,
+) -> None:
+    """Updates the rows with these `id`s to these values, with one statement; `counting` names a column that grows."""
+    if rows:
+        bulk = _bulk(cast(Table, table), tuple(rows[0]))
+        await connection.execute(bulk.update(counting), bulk.arrays(rows))
+
+
+_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+
+class _Bulk:
+    """The statements about some columns of a table, as psycopg understands them: `%b` parameters travel in binary,
+    which costs a fraction of writing arrays as text."""
+
+    def __init__(self, table: Table, columns: tuple[str, ...]) -> None:
+        self._table = table.name
+        self._columns = columns
+        types = [table.columns[name].type for name in columns]
+        self._processors = [kind.dialect_impl(_DIALECT).bind_processor(_DIALECT) for kind in types]
+        casts = (f"%({name})b::{kind.compile(_DIALECT)}[]" for name, kind in zip(columns, types, strict=True))
+        self._source = f"unnest({', '.join(casts)})"
+
+    def insert(self, conflict_key: str | None, overwrite: tuple[str, ...]) -> str:
+        statement = f"INSERT INTO {self._table} ({', '.join(self._columns)}) SELECT * FROM {self._source}"  # noqa: S608
+        if conflict_key is None:
+            return statement
+        action = (
+            f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in overwrite)}" if overwrite else "NOTHING"
+        )
+        return f"{statement} ON CONFLICT ({conflict_key}) DO {action}"
+
+    def update(self, counting: str | None) -> str:
+        sets = [f"{name} = new.{name}" for name in self._columns if name != "id"]
+        if counting is not None:
+            sets.append(f"{counting} = old.{counting} + 1")
+        return (
+            f"UPDATE {self._table} AS old SET {', '.join(sets)}"  # noqa: S608 (names from our own models)
+            f" FROM {self._source} AS new ({', '.join(self._columns)}) WHERE old.id = new.id"
+        )
+
+    def arrays(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        return {
+            name: [row[name] for row in rows] if process is None else [process(row[name]) for row in rows]
+            for name, process in zip(self._columns, self._processors, strict=True)
+        }
+
+
+@lru_cache(maxsize=128)
+def _bulk(table: Table, columns: tuple[str, ...]) -> _Bulk:
+    return _Bulk(table, columns)

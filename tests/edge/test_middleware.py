@@ -177,10 +177,11 @@ async def test_the_security_headers_of_a_page_and_of_data(trying: Shop) -> None:
     assert data.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
     for answer in (page, data):
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "same-origin"
-        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
-        assert "permissions-policy" in answer.headers
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         assert "strict-transport-security" not in answer.headers
+    assert page.headers["referrer-policy"] == "same-origin"
+    assert page.headers["cross-origin-opener-policy"] == "same-origin"
+    assert "permissions-policy" in page.headers
 
 
 async def test_https_brings_hsts_and_host_bound_cookies(

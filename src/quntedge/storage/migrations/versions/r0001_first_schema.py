@@ -437,6 +437,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("whop_invoice_id", name=op.f("uq_invoice_whop_invoice_id")),
         sa.UniqueConstraint("whop_payment_id", name=op.f("uq_invoice_whop_payment_id")),
     )
+    op.create_index(
+        "ix_invoice_unpaid", "invoice", ["subscription_id"], unique=False, postgresql_where="number IS NULL"
+    )
     op.create_index("ix_invoice_transaction", "invoice", ["transaction_id"], unique=False)
     op.create_index("ix_invoice_user", "invoice", ["user_id", "issued_at", "id"], unique=False)
     op.create_table(

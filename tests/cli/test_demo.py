@@ -156,7 +156,8 @@ def test_a_newcomer_starts_uses_stops_and_starts_again(folder: Path) -> None:
 @pytest.mark.slow
 def test_a_part_that_dies_is_named_with_the_end_of_its_log(folder: Path) -> None:
     with demo(folder) as running:
-        running.until("worker started")
+        # Only when customers have what they bought has the worker certainly written to its log.
+        running.until("✓ Customers")
         running.child("worker").kill()
         assert running.process.wait(timeout=STOP_SECONDS) == 1
         text = running.text()

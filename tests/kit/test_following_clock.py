@@ -236,9 +236,10 @@ async def test_start_waits_for_an_emulator_that_is_still_starting(server: ClockS
 async def test_something_else_that_answers_is_not_a_clock(server: ClockServer, body: bytes) -> None:
     await server.fail((200, body))
     async with serving(server) as port:
-        clock = FollowingClock(f"http://127.0.0.1:{port}/_control", start_timeout_seconds=0.05, retry_seconds=0.05)
+        clock = FollowingClock(f"http://127.0.0.1:{port}/_control")
         with pytest.raises(ClockUnreachable, match="not an emulator's clock"):
             await clock.start()
+        assert len(server.polls) == 1
 
 
 async def test_a_server_that_never_answers_does_not_hold_the_start_up(server: ClockServer) -> None:

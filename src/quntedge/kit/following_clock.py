@@ -28,6 +28,10 @@ class ClockUnreachable(Exception):
     """The emulator's clock did not answer in time, or what answered is not an emulator's clock."""
 
 
+class _NotAClock(ClockUnreachable):
+    """Something else answered with success."""
+
+
 class FollowingClock:
     """Real time plus the emulator's offset. Follows from :meth:`start` until :meth:`stop`."""
 
@@ -69,8 +73,8 @@ class FollowingClock:
     async def start(self) -> None:
         """Ask for the offset, then follow it in the background.
 
-        Raises ClockUnreachable when nothing usable has answered for ``start_timeout_seconds``, RuntimeError when the
-        clock is already running.
+        Raises ClockUnreachable when nothing usable has answered for ``start_timeout_seconds`` or something else than
+        an emulator's clock has, RuntimeError when the clock is already running.
         """
         if self._task is not None:
             raise RuntimeError("the clock is already following")
@@ -102,6 +106,8 @@ class FollowingClock:
                 async with asyncio.timeout(max(0.05, deadline - time.monotonic())):
                     await self._poll(client, wait_seconds=0)
                 return
+            except _NotAClock as error:  # waiting will not make it one
+                raise ClockUnreachable(f"what answered at {self._url} is not an emulator's clock") from error
             except (httpx.HTTPError, ClockUnreachable, TimeoutError) as error:
                 if time.monotonic() + self._retry_seconds >= deadline:
                     raise ClockUnreachable(
@@ -151,7 +157,7 @@ def _reason(error: Exception) -> str:
 
 
 def _read(answer: httpx.Response) -> tuple[timedelta, int]:
-    """Return (offset, version) of a poll's answer. Raises ClockUnreachable when it has another shape."""
+    """Return (offset, version) of a poll's answer. Raises _NotAClock when it has another shape."""
     try:
         body: Any = answer.json()
         offset_seconds, version = body["offset_seconds"], body["version"]
@@ -159,4 +165,4 @@ def _read(answer: httpx.Response) -> tuple[timedelta, int]:
             raise TypeError("version is not an integer")
         return timedelta(seconds=offset_seconds), version
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise ClockUnreachable("what answered is not an emulator's clock") from error
+        raise _NotAClock("what answered is not an emulator's clock") from error

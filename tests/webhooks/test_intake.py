@@ -8,7 +8,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from quntedge.api.webhook import MAX_BODY_BYTES, PATH, WebhookEndpoint
+from quntedge.api.webhook import MAX_BODY_BYTES, PATH, webhook_route
+from quntedge.edge.app import build as build_app
 from tests.gateway import payloads
 from tests.gateway.payloads import native_membership, native_payment
 from tests.webhooks.world import World, ours
@@ -86,8 +87,9 @@ async def test_a_delivery_of_exactly_the_limit_is_taken(world: World) -> None:
 
 
 async def test_every_configured_secret_is_accepted_while_they_are_rotated(world: World) -> None:
-    endpoint = WebhookEndpoint(world.runtime.inbox, [b"ws_old_0123456789", b"ws_new_0123456789"], world.clock)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=endpoint), base_url="http://q.test") as http:
+    route = webhook_route(world.runtime.inbox, [b"ws_old_0123456789", b"ws_new_0123456789"], world.clock)
+    app = build_app(world.runtime.services, [], [route])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://q.test") as http:
         for number, (secret, status) in enumerate(
             [("ws_old_0123456789", 200), ("ws_new_0123456789", 200), ("ws_", 401)]
         ):

@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from quntedge.access.rules import AccessSnapshot, Decision, decide, decide_all
 from quntedge.access.service import AccessService, Question
 from quntedge.accounts.api_keys import looks_like_key
 from quntedge.accounts.errors import InvalidApiKey, MissingScope
-from quntedge.edge.bare import BareRoute
+from quntedge.edge.bare import BareRoute, json_endpoint
 from quntedge.edge.callers import Csrf, Stamp, bearer_token, guest_of, required_user
 from quntedge.edge.errors import InvalidId, NotSignedIn
 from quntedge.edge.limits import Limit
@@ -44,26 +44,30 @@ class AccessEndpoint:
         self._services = services
         self._access: AccessService = services.access
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request. Raises what the callers and `decide` raise; the middlewares make problems of it."""
-        snapshot = await self._snapshot(scope, receive)
+    async def for_anybody(self, scope: Scope, receive: Receive) -> bytes:
+        """Answers whoever asks. Raises what the callers and `decide` raise; the middlewares make problems of it."""
+        body = await self.for_services(scope, receive)
+        if body is not None:
+            return body
+        guest = await guest_of(Request(scope, receive))
+        if guest.user is None:
+            raise NotSignedIn("Sign in, or send an API key as: Authorization: Bearer qk_…")
+        (snapshot,) = await self._access.snapshots((guest.user.user_id,))
+        return self._body(scope, snapshot)
+
+    async def for_services(self, scope: Scope, _receive: Receive) -> bytes | None:
+        """Answers a service; None when the request carries no key."""
+        authorization = header(scope, b"authorization")
+        if authorization is None:
+            return None
+        return self._body(scope, await self._for_service(scope, authorization.decode("latin-1")))
+
+    def _body(self, scope: Scope, snapshot: AccessSnapshot) -> bytes:
         now = self._access.clock.now()
         feature: str | None = scope["path_params"].get("feature")
         if feature is None:
-            body = all_body(snapshot, decide_all(snapshot, now))
-        else:
-            body = one_body(snapshot, feature, decide(snapshot, feature, now))
-        await _send_json(send, body)
-
-    async def _snapshot(self, scope: Scope, receive: Receive) -> AccessSnapshot:
-        authorization = header(scope, b"authorization")
-        if authorization is None:
-            guest = await guest_of(Request(scope, receive))
-            if guest.user is None:
-                raise NotSignedIn("Sign in, or send an API key as: Authorization: Bearer qk_…")
-            (snapshot,) = await self._access.snapshots((guest.user.user_id,))
-            return snapshot
-        return await self._for_service(scope, authorization.decode("latin-1"))
+            return all_body(snapshot, decide_all(snapshot, now))
+        return one_body(snapshot, feature, decide(snapshot, feature, now))
 
     async def _for_service(self, scope: Scope, authorization: str) -> AccessSnapshot:
         token = bearer_token(authorization) or ""
@@ -132,21 +136,6 @@ def _encode(content: dict[str, Any]) -> bytes:
     return _ENCODER.encode(content).encode()
 
 
-async def _send_json(send: Send, body: bytes) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
-                (b"cache-control", b"no-store"),
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
-
-
 def bare_routes(services: Services) -> list[BareRoute]:
     """The two addresses, with their descriptions."""
     endpoint = AccessEndpoint(services)
@@ -154,14 +143,16 @@ def bare_routes(services: Services) -> list[BareRoute]:
         BareRoute(
             path="/api/subscription/access",
             methods=frozenset({"GET"}),
-            endpoint=endpoint,
+            endpoint=json_endpoint(endpoint.for_anybody),
+            lean=endpoint.for_services,
             stamp=_STAMP,
             openapi={"get": _operation("access_all", "What may a user use?", _ALL_SCHEMA, _ALL_EXAMPLE, [_USER])},
         ),
         BareRoute(
             path="/api/subscription/access/{feature}",
             methods=frozenset({"GET"}),
-            endpoint=endpoint,
+            endpoint=json_endpoint(endpoint.for_anybody),
+            lean=endpoint.for_services,
             stamp=_STAMP,
             openapi={
                 "get": _operation(

@@ -1,14 +1,13 @@
 """POST /api/whop/webhook as a bare ASGI endpoint: the hottest and least trusting route of the product."""
 
 import asyncio
-import json
 from collections.abc import Sequence
-from http import HTTPStatus
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
-from quntedge.edge.bare import BareRoute
+from quntedge.edge.bare import BareRoute, json_endpoint
 from quntedge.edge.callers import Csrf, Stamp
+from quntedge.edge.lean import ClientGone
 from quntedge.edge.openapi import problem_answers
 from quntedge.gateway.whop.signature import SignatureRejected, verify
 from quntedge.kit.clock import Clock
@@ -17,7 +16,6 @@ from quntedge.kit.errors import (
     PayloadTooLarge,
     QuntedgeError,
     UnsupportedMedia,
-    problem,
 )
 from quntedge.kit.logging import get_logger
 from quntedge.kit.metrics import WEBHOOKS_RECEIVED, WEBHOOKS_REJECTED, WEBHOOKS_VERIFIED
@@ -30,7 +28,6 @@ MAX_BODY_BYTES = 256 * 1024
 BODY_TIMEOUT_SECONDS = 10
 
 _OK_BODY = b'{"received":true}'
-_OK_HEADERS = ((b"content-type", b"application/json"), (b"content-length", str(len(_OK_BODY)).encode()))
 
 
 _DESCRIPTION = {
@@ -70,17 +67,15 @@ _DESCRIPTION = {
 
 def webhook_route(inbox: Inbox, secrets: Sequence[bytes], clock: Clock) -> BareRoute:
     """The route of the intake."""
+    endpoint = WebhookEndpoint(inbox, secrets, clock)
     return BareRoute(
         path=PATH,
         methods=frozenset({"POST"}),
-        endpoint=WebhookEndpoint(inbox, secrets, clock),
+        endpoint=json_endpoint(endpoint.answer),
+        lean=endpoint.answer,
         stamp=Stamp("whop", Csrf.SIGNATURE),
         openapi=_DESCRIPTION,
     )
-
-
-class ClientGone(Exception):
-    """The sender hung up before its body was complete; there is nobody to answer."""
 
 
 class WebhookEndpoint:
@@ -91,23 +86,20 @@ class WebhookEndpoint:
         self._secrets = tuple(secrets)
         self._clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+    async def answer(self, scope: Scope, receive: Receive) -> bytes:
+        """The body of the 200. Raises for everything that is not kept."""
         WEBHOOKS_RECEIVED.inc()
         try:
             await self._accept(scope, receive)
         except ClientGone:
             WEBHOOKS_REJECTED.labels("client_gone").inc()
-            return
+            raise
         except QuntedgeError as error:
             reason = error.reason if isinstance(error, SignatureRejected) else error.code
             WEBHOOKS_REJECTED.labels(reason).inc()
             log.warning("webhook.rejected", reason=reason, status=error.status)
-            await _refuse(send, error)
-            return
-        # Fresh messages each time: the middlewares add their headers to them.
-        await send({"type": "http.response.start", "status": 200, "headers": _OK_HEADERS})
-        await send({"type": "http.response.body", "body": _OK_BODY})
+            raise
+        return _OK_BODY
 
     async def _accept(self, scope: Scope, receive: Receive) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
@@ -166,20 +158,3 @@ async def _read_rest(receive: Receive, start: bytes) -> bytes:
 
 def _too_large() -> PayloadTooLarge:
     return PayloadTooLarge(f"A delivery may be at most {MAX_BODY_BYTES // 1024} KiB.")
-
-
-async def _refuse(send: Send, error: QuntedgeError) -> None:
-    body = json.dumps(problem(error, instance=PATH)).encode()
-    extra = [(name.lower().encode(), value.encode()) for name, value in error.headers().items()]
-    await send(
-        {
-            "type": "http.response.start",
-            "status": HTTPStatus(error.status).value,
-            "headers": [
-                (b"content-type", b"application/problem+json"),
-                (b"content-length", str(len(body)).encode()),
-                *extra,
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})

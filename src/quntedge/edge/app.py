@@ -8,6 +8,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from quntedge.edge.bare import BareDispatcher, BareRoute
+from quntedge.edge.lean import ShortWay
 from quntedge.edge.middleware import BodyLimit, Guard, RateLimit, RequestLog, SecurityHeaders
 from quntedge.edge.openapi import describe
 from quntedge.edge.problems import ErrorPage, ProblemAnswers
@@ -39,20 +40,20 @@ class Application(FastAPI):
         self._outside: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one connection: our middlewares, then a bare route or the framework as a whole."""
+        """Serves one connection: on the short way, or through our middlewares by a bare route or the framework."""
         scope["app"] = self
         if self._outside is None:
             self._outside = self._surround(super().__call__)
         await self._outside(scope, receive, send)
 
     def _surround(self, framework: ASGIApp) -> ASGIApp:
-        services = self._services
+        services, https = self._services, self._services.settings.secure_cookies
         app: ASGIApp = BareDispatcher(framework, self.bare_routes, self._fixed_paths())
         app = BodyLimit(app)
         app = RateLimit(app, services.limits, services.clients)
         app = Guard(app, self._answers)
-        app = SecurityHeaders(app, https=services.settings.secure_cookies, form_targets=services.checkout_origins)
-        return RequestLog(app)
+        app = SecurityHeaders(app, https=https, form_targets=services.checkout_origins)
+        return ShortWay(RequestLog(app), self.bare_routes, https=https)
 
     def openapi(self) -> dict[str, object]:
         """The description of the API, bare routes and callers included."""

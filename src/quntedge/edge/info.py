@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 _KEY = "quntedge"
+_ERROR = "quntedge.error"
 
 
 @dataclass(slots=True)
@@ -36,3 +37,17 @@ def info_of(scope: Scope) -> RequestInfo:
         info = RequestInfo(secrets.token_hex(12))
         attach(scope, info)
     return info
+
+
+def raise_later(scope: Scope, error: Exception, route: str) -> None:
+    """Hands an error of the short way to the middlewares, to be answered there like any other."""
+    scope[_ERROR] = (error, route)
+
+
+def raise_earlier(scope: Scope) -> None:
+    """Raises what `raise_later` was given, if anything."""
+    found: tuple[Exception, str] | None = scope.get(_ERROR)
+    if found is not None:
+        error, info_of(scope).route = found
+        info_of(scope).quiet = True
+        raise error

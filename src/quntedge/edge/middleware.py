@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from quntedge.edge.clients import Clients
-from quntedge.edge.info import RequestInfo, attach, info_of
+from quntedge.edge.info import RequestInfo, attach, info_of, raise_earlier
 from quntedge.edge.limits import Limit, RateLimits
 from quntedge.edge.problems import ProblemAnswers, translate
 from quntedge.kit.logging import get_logger
@@ -20,7 +20,8 @@ from quntedge.kit.logging import get_logger
 log = get_logger("quntedge.access_log")
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
-_SLOW_SECONDS = 1.0
+SLOW_SECONDS = 1.0
+"""A request that took longer is logged even on a quiet route."""
 _NO_STORE = (b"cache-control", b"no-store")
 _DATA_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 # Asked every few seconds by machines; worth a line only when something is wrong.
@@ -41,8 +42,21 @@ _process_id = secrets.token_hex(6)
 _numbers = itertools.count()
 
 
-def _new_request_id() -> str:
+def request_id_of(scope: Scope) -> str:
+    """The id a client gave its request, if it is a usable one; else a new id."""
+    given = header(scope, b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
     return f"{_process_id}{next(_numbers):012x}"
+
+
+def log_line(scope: Scope, info: RequestInfo, status: int, seconds: float) -> None:
+    """Writes the line of an answered request; nothing for a quiet route that answered well and quickly."""
+    if info.quiet and status < 500 and seconds < SLOW_SECONDS:
+        return
+    route = info.route or getattr(scope.get("route"), "path", None) or "unmatched"
+    method = "HEAD" if scope.get("head") else scope["method"]
+    log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 class RequestLog:
@@ -59,9 +73,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = header(scope, b"x-request-id")
-        accepted = given is not None and _REQUEST_ID.fullmatch(given)
-        info = RequestInfo(given.decode("ascii") if given is not None and accepted else _new_request_id())
+        info = RequestInfo(request_id_of(scope))
         info.quiet = scope["path"].startswith(_QUIET_PATHS)
         echo = (b"x-request-id", info.request_id.encode("ascii"))
         status = 0
@@ -82,15 +94,20 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            self._line(scope, info, status, time.perf_counter() - began)
+            log_line(scope, info, status, time.perf_counter() - began)
             structlog.contextvars.reset_contextvars(**context)
 
-    def _line(self, scope: Scope, info: RequestInfo, status: int, seconds: float) -> None:
-        if info.quiet and status < 500 and seconds < _SLOW_SECONDS:
-            return
-        route = info.route or getattr(scope.get("route"), "path", None) or "unmatched"
-        method = "HEAD" if scope.get("head") else scope["method"]
-        log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+
+def _common_headers(*, https: bool) -> list[tuple[bytes, bytes]]:
+    common = [(b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin")]
+    if https:
+        common.append((b"strict-transport-security", b"max-age=63072000; includeSubDomains"))
+    return common
+
+
+def data_headers(*, https: bool) -> list[tuple[bytes, bytes]]:
+    """What `SecurityHeaders` adds to an answer that is no page and has none of these."""
+    return [*_common_headers(https=https), _NO_STORE, _DATA_POLICY]
 
 
 class SecurityHeaders:
@@ -98,10 +115,6 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, https: bool, form_targets: Sequence[str] = ()) -> None:
         self._app = app
-        common = {
-            "x-content-type-options": "nosniff",
-            "cross-origin-resource-policy": "same-origin",
-        }
         # These mean nothing without a document; the server checks every header it writes, tens of thousands a second.
         of_pages = {
             # Not "no-referrer": that would blank the Origin header of our own forms.
@@ -109,9 +122,7 @@ class SecurityHeaders:
             "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
             "cross-origin-opener-policy": "same-origin",
         }
-        if https:
-            common["strict-transport-security"] = "max-age=63072000; includeSubDomains"
-        self._common = [(name.encode(), value.encode()) for name, value in common.items()]
+        self._common = _common_headers(https=https)
         self._of_pages = [(name.encode(), value.encode()) for name, value in of_pages.items()]
         targets = " ".join(["'self'", *form_targets])
         self._policy = (
@@ -179,6 +190,7 @@ class Guard:
             await send(message)
 
         try:
+            raise_earlier(scope)
             await self._app(scope, receive, watching_send)
         except Exception as error:
             if complete:

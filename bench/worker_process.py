@@ -33,14 +33,19 @@ class _UntilEmpty:
         self.settle_readings = service.settle_readings
         self.events = 0
         self._under_way = 0
+        self._calls = 0
 
     async def process_due(self) -> int:
-        """Processes a batch. Nothing to claim while another batch is under way does not mean that nothing is left."""
+        """Processes a batch. Nothing to claim means that nothing is left only if no other batch was under way at any
+        time of the call: for a moment two batches can keep rows from each other that neither takes."""
+        alone = not self._under_way
         self._under_way += 1
+        self._calls += 1
+        call = self._calls
         done = await self._service.process_due()
         self._under_way -= 1
         self.events += done
-        if not done and not self._under_way:
+        if not done and alone and call == self._calls:
             self._empty.set()
         return done
 

@@ -13,6 +13,7 @@ from quntedge.checkout.models import CheckoutIntent
 from quntedge.checkout.rules import shown_state
 from quntedge.kit.ids import is_id
 from quntedge.kit.money import Money
+from quntedge.storage.rows import among
 
 PREFIX = "chk"
 
@@ -75,16 +76,17 @@ class Owner:
     state: str
 
 
+_OWNERS = select(CheckoutIntent.id, CheckoutIntent.user_id, CheckoutIntent.plan_id, CheckoutIntent.state).where(
+    among(CheckoutIntent.id)
+)
+
+
 async def owners(session: AsyncSession, intent_ids: Collection[str]) -> dict[str, Owner]:
     """The owners of these checkouts; what is no checkout of ours is missing, whatever the text."""
     wanted = sorted({intent_id for intent_id in intent_ids if is_id(intent_id, PREFIX)})
     if not wanted:
         return {}
-    rows = await session.execute(
-        select(CheckoutIntent.id, CheckoutIntent.user_id, CheckoutIntent.plan_id, CheckoutIntent.state).where(
-            CheckoutIntent.id.in_(wanted)
-        )
-    )
+    rows = await session.execute(_OWNERS, {"values": wanted})
     return {row.id: Owner(row.user_id, row.plan_id, row.state) for row in rows}
 
 

@@ -11,6 +11,7 @@ from quntedge.notifications import causes
 from quntedge.notifications.causes import Cause
 from quntedge.payments.events import PaymentRecorded
 from quntedge.storage.jobs import JobQueue
+from quntedge.storage.rows import Texts
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.events import SubscriptionChanged
 
@@ -62,11 +63,11 @@ class NotificationService:
             _INSERT,
             {
                 "now": now,
-                "ids": [new_id("ntf", now) for _ in new],
-                "keys": [cause.key for cause in new],
-                "users": [cause.user_id for cause in new],
-                "kinds": [cause.kind.value for cause in new],
-                "params": [json.dumps(cause.params) for cause in new],
+                "ids": Texts(new_id("ntf", now) for _ in new),
+                "keys": Texts(cause.key for cause in new),
+                "users": Texts(cause.user_id for cause in new),
+                "kinds": Texts(cause.kind.value for cause in new),
+                "params": Texts(json.dumps(cause.params) for cause in new),
             },
         )
         count = len(inserted.all())

@@ -1,12 +1,15 @@
 """The database connection: one async engine per process, on psycopg 3."""
 
 from collections.abc import Callable
+from typing import Any
 
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from quntedge.settings import ConfigurationError
+from quntedge.storage.rows import adapt
 
 
 def sqlalchemy_url(database_url: str) -> str:
@@ -29,7 +32,7 @@ def libpq_url(database_url: str) -> str:
 
 def create_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
     """An engine whose connections run in UTC. The pool never grows beyond `pool_size`."""
-    return create_async_engine(
+    engine = create_async_engine(
         sqlalchemy_url(database_url),
         pool_size=pool_size,
         max_overflow=0,
@@ -39,6 +42,12 @@ def create_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
         hide_parameters=True,
         connect_args={"options": "-c timezone=UTC", "application_name": "quntedge", "prepare_threshold": 2},
     )
+    event.listen(engine.sync_engine, "connect", _adapt)
+    return engine
+
+
+def _adapt(connection: Any, _record: object) -> None:
+    adapt(connection.driver_connection)
 
 
 def session_factory(engine: AsyncEngine) -> Callable[[], AsyncSession]:

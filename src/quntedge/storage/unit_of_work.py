@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quntedge.kit.clock import Clock
 from quntedge.storage.events import EventBus
+from quntedge.storage.rows import Texts
 
 
 class UnitOfWork:
@@ -64,7 +65,7 @@ class UnitOfWork:
                     "SELECT pg_notify(channel, payload)"
                     " FROM unnest(CAST(:c AS text[]), CAST(:p AS text[])) AS n(channel, payload)"
                 ),
-                {"c": [c for c, _ in self._notifications], "p": [p for _, p in self._notifications]},
+                {"c": Texts(c for c, _ in self._notifications), "p": Texts(p for _, p in self._notifications)},
             )
             self._notifications.clear()
         await self.session.commit()

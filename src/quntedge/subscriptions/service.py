@@ -18,6 +18,7 @@ from quntedge.subscriptions.records import Holding, membership_row, state_from_s
 from quntedge.subscriptions.rules import MembershipState, SubscriptionState, Verdict
 
 ACCESS_CHANNEL = "access_changed"
+"""Notified on commit with the ids of users whose access may be another now, separated by spaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +265,10 @@ class _Batch:
             overwrite=_MEMBERSHIP_CHANGES,
         )
         await insert_rows(connection, SubscriptionEvent.__table__, self._history)
-        for user_id in {holding.user_id for holding in changed}:
-            self._unit.notify(ACCESS_CHANNEL, user_id)
+        # Many to a notification, since each costs the commit of everybody; a payload holds 8,000 bytes.
+        users = sorted({holding.user_id for holding in changed})
+        for start in range(0, len(users), 200):
+            self._unit.notify(ACCESS_CHANNEL, " ".join(users[start : start + 200]))
 
 
 _MEMBERSHIP_CHANGES = tuple(

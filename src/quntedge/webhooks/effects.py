@@ -7,6 +7,7 @@ from sqlalchemy import select, text
 from quntedge.invoices.service import InvoiceService
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.rules import is_paid
+from quntedge.storage.rows import Texts, among
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.events import SubscriptionChanged
 from quntedge.subscriptions.models import Subscription
@@ -21,6 +22,7 @@ _LAST_PAYMENT = text(
     WHERE s.id = p.id
     """
 )
+_ENDED = select(Subscription.id).where(among(Subscription.id), Subscription.status.in_(("canceled", "expired")))
 
 
 class Effects:
@@ -34,15 +36,14 @@ class Effects:
         paid = [(f.subscription_id, f.paid_at) for f in facts if f.subscription_id and f.paid_at and f.total_minor]
         if paid:
             connection = await unit.connection()
-            await connection.execute(_LAST_PAYMENT, {"ids": [i for i, _ in paid], "paid_at": [at for _, at in paid]})
+            await connection.execute(
+                _LAST_PAYMENT, {"ids": Texts(i for i, _ in paid), "paid_at": [at for _, at in paid]}
+            )
         unpaid = {f.subscription_id for f in facts if f.subscription_id and not is_paid(f.status)}
         if unpaid:
             # The end may have been told before the failure that led to it.
-            ended = await unit.session.scalars(
-                select(Subscription.id).where(
-                    Subscription.id.in_(unpaid), Subscription.status.in_(("canceled", "expired"))
-                )
-            )
+            connection = await unit.connection()
+            ended = await connection.scalars(_ENDED, {"values": sorted(unpaid)})
             await self._void(unit, ended.all())
 
     async def on_subscription_changed(self, unit: UnitOfWork, facts: Sequence[SubscriptionChanged]) -> None:

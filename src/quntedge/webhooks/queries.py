@@ -9,6 +9,8 @@ from psycopg import AsyncConnection as DriverConnection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from quntedge.storage.rows import Texts
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -53,7 +55,7 @@ _CLAIM_THESE = text(
 # Held until the end of the transaction. Keys are locked in order, so that two workers cannot wait for each other.
 _LOCK_LANES = text(
     """
-    SELECT key FROM (SELECT DISTINCT key FROM unnest(CAST(:keys AS text[])) AS k(key) ORDER BY key) AS lanes
+    SELECT key FROM (SELECT key FROM unnest(CAST(:keys AS text[])) AS k(key) ORDER BY key) AS lanes
     WHERE pg_try_advisory_xact_lock(hashtextextended(key, 20260901))
     """
 )
@@ -112,7 +114,7 @@ async def claim_due(connection: AsyncConnection, now: datetime, limit: int) -> l
     if not claimed:
         return []
     # Whoever held a lane until just now may have sent its event away: look again, now that the lane is ours.
-    keys = list({event.ordering_key for event in claimed})
+    keys = Texts({event.ordering_key for event in claimed})
     found = await connection.execute(_AHEAD, {"keys": keys, "now": now})
     ahead = {row.ordering_key: row.id for row in found}
     return [event for event in claimed if event.id <= ahead.get(event.ordering_key, event.id)]
@@ -125,7 +127,7 @@ async def claim_these(connection: AsyncConnection, ids: Sequence[str]) -> list[C
 
 async def lock_lanes(connection: AsyncConnection, keys: Sequence[str]) -> set[str]:
     """Takes the lanes nobody else is in, until the end of the transaction, and says which they are."""
-    return set((await connection.execute(_LOCK_LANES, {"keys": list(keys)})).scalars())
+    return set((await connection.execute(_LOCK_LANES, {"keys": Texts(set(keys))})).scalars())
 
 
 async def _with_lanes(connection: AsyncConnection, rows: Sequence[Any]) -> list[Claimed]:

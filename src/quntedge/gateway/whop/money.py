@@ -6,6 +6,7 @@ bare JSON number next to a currency in legacy shapes, plans and invoice lines. J
 """
 
 from decimal import Decimal
+from functools import lru_cache
 
 from quntedge.kit.money import InvalidMoney, Money
 
@@ -31,6 +32,12 @@ def money_from(value: object, fallback_currency: str | None) -> Money:
         raise WrongMoneyType("an amount is a decimal text or an exact number")
     if currency is None:
         raise InvalidMoney("the amount has no currency")
+    # What is sold has few prices, and each payment names several amounts.
+    return _parse_text(amount, currency) if isinstance(amount, str) else Money.parse(amount, currency)
+
+
+@lru_cache(maxsize=4096)
+def _parse_text(amount: str, currency: str) -> Money:
     return Money.parse(amount, currency)
 
 

@@ -198,6 +198,7 @@ def build_worker(runtime: Runtime) -> tuple[Worker, Listener]:
     server = MailServer.parse(settings.smtp_url.get_secret_value()) if settings.smtp_url else None
     services = WorkerServices(
         clock=runtime.clock,
+        units=runtime.units,
         jobs=runtime.jobs,
         mail=MailSender(runtime.units, runtime.vault, renderer, server),
         retire_checkout=runtime.gateway.retire_checkout,
@@ -224,9 +225,9 @@ def _sweeps(runtime: Runtime) -> list[Sweep]:
             purge_idempotency=IdempotencyService().purge,
             maintain_inbox=runtime.bodies.maintain,
         ),
-        sweeps.in_unit("sessions.purge", timedelta(hours=6), runtime.units, purge_sessions),
-        Sweep("gateway.reconcile_recent", timedelta(minutes=15), reconcile_recent),
-        Sweep("gateway.reconcile_full", timedelta(hours=24), reconcile_full),
+        sweeps.tidying("sessions.purge", timedelta(hours=6), runtime.units, purge_sessions),
+        sweeps.comparing("gateway.reconcile_recent", timedelta(minutes=15), reconcile_recent),
+        sweeps.comparing("gateway.reconcile_full", timedelta(hours=24), reconcile_full),
     ]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from quntedge.jobs.sweeps import housekeeping, in_unit
-from quntedge.jobs.ticker import Sweep, Ticker
+from quntedge.jobs.ticker import NEVER, Awaited, Sweep, Ticker
 from quntedge.kit.clock import FrozenClock
 from quntedge.storage.jobs import JobQueue
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -60,6 +60,65 @@ async def test_a_sweep_runs_at_the_start_and_then_when_its_time_has_come(clock: 
             ticker.wake()
             await _settle()
             assert chore.runs == runs
+
+
+async def test_a_leap_alone_is_no_reason_for_a_chore_that_says_so(clock: FrozenClock) -> None:
+    weekly, never, always = Chore(), Chore(), Chore()
+    traveling = [True]
+    ticker = Ticker(
+        clock,
+        [
+            Sweep("weekly", HOUR, weekly, in_leaps=timedelta(days=7)),
+            Sweep("never", HOUR, never, in_leaps=NEVER),
+            Sweep("always", HOUR, always),
+        ],
+        beat_seconds=60,
+        traveling=lambda: traveling[0],
+    )
+    async with ticking(ticker):
+        await until(lambda: weekly.runs == never.runs == always.runs == 1)
+        for day in range(1, 16):
+            clock.advance(timedelta(days=1))
+            assert ticker.busy
+            ticker.wake()
+            await until(lambda: not ticker.busy)
+            assert (weekly.runs, never.runs, always.runs) == (1 + day // 7, 1, 1 + day)
+        traveling[0] = False  # arrived: everything whose time has come
+        assert ticker.busy
+        ticker.wake()
+        await until(lambda: not ticker.busy)
+        assert (weekly.runs, never.runs, always.runs) == (4, 2, 16)
+        assert ticker.begun == weekly.runs + never.runs + always.runs
+
+
+async def test_the_clock_is_asked_to_stop_for_what_a_chore_waits_for(clock: FrozenClock) -> None:
+    mails, news = Chore(), Chore()
+    ticker = Ticker(
+        clock,
+        [
+            Sweep("mails", HOUR, mails, waits_for=Awaited.MAILS, in_leaps=NEVER),
+            Sweep("news", HOUR, news, waits_for=Awaited.NEWS, in_leaps=NEVER),
+        ],
+        beat_seconds=60,
+        traveling=lambda: True,
+    )
+    assert ticker.next_wanted({Awaited.MAILS: clock.now()}) is None  # nothing has run: everything is due anyway
+    async with ticking(ticker):
+        await until(lambda: mails.runs == news.runs == 1)
+        began, day = clock.now(), timedelta(days=1)
+        assert ticker.next_wanted({}) is None
+        # What was due when it last ran has had its chance; and it does not come sooner than its pace allows.
+        assert ticker.next_wanted({Awaited.MAILS: began}) is None
+        assert ticker.next_wanted({Awaited.MAILS: began + HOUR / 2}) == began + HOUR
+        assert ticker.next_wanted({Awaited.MAILS: None}) is None
+        # Later news do not put off what earlier news asked for.
+        assert ticker.next_wanted({Awaited.NEWS: began + day}) == began + day
+        assert ticker.next_wanted({Awaited.NEWS: began + 2 * day}) == began + day
+        clock.advance(day)
+        ticker.wake()
+        await until(lambda: news.runs == 2)
+        assert mails.runs == 1
+        assert ticker.next_wanted({Awaited.NEWS: began + 2 * day}) == began + 2 * day
 
 
 async def test_the_clock_is_looked_at_without_being_woken(clock: FrozenClock) -> None:

@@ -37,6 +37,8 @@ class Inbox:
         self.failures = failures
         self.starts = 0
         self.ended = False
+        self.begun = 0
+        self.busy = False
 
     async def run(self, stop: asyncio.Event) -> None:
         self.starts += 1
@@ -71,6 +73,7 @@ class Setting:
         return Worker(
             WorkerServices(
                 clock=self.clock,
+                units=self.units,
                 jobs=JobQueue(create_job_app(self.database_url)),
                 mail=mail,
                 retire_checkout=self._retire,
@@ -254,6 +257,7 @@ def test_the_job_names_are_what_the_features_enqueue(setting: Setting) -> None:
     queue = JobQueue(create_job_app(setting.database_url))
     services = WorkerServices(
         clock=setting.clock,
+        units=setting.units,
         jobs=queue,
         mail=MailSender(setting.units, setting.vault, None, None),  # type: ignore[arg-type]
         retire_checkout=setting._retire,

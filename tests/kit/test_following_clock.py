@@ -25,10 +25,14 @@ class ClockServer:
     def __init__(self) -> None:
         self.offset_seconds: float = 0
         self.version = 1
+        self.step = 1
+        self.traveling = False
         self.polls: list[dict[str, str]] = []
         self.on_poll: Callable[[dict[str, str]], object] = lambda _poll: None
         self.answer: tuple[int, bytes] | None = None
         self.silent = False
+        self.reports: list[dict[str, Any]] = []
+        self.refuse_reports = 0
         self._changed = asyncio.Condition()
 
     async def jump(self, days: int) -> None:
@@ -44,6 +48,9 @@ class ClockServer:
             self._changed.notify_all()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["path"] == "/_control/clock/report":
+            await self._take_report(receive, send)
+            return
         assert scope["path"] == "/_control/clock"
         poll = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
         self.polls.append(poll)
@@ -54,14 +61,38 @@ class ClockServer:
             return
         if poll["wait"] != "0":
             async with self._changed:
-                await self._changed.wait_for(lambda: self.answer is not None or int(poll["version"]) != self.version)
+                await self._changed.wait_for(lambda: self.answer is not None or self._is_news(poll))
         status, body = self.answer or (200, self._body())
         await send({"type": "http.response.start", "status": status, "headers": [(b"connection", b"close")]})
         await send({"type": "http.response.body", "body": body})
 
+    def _is_news(self, poll: dict[str, str]) -> bool:
+        return (int(poll["version"]), int(poll["step"])) != (self.version, self.step)
+
+    async def _take_report(self, receive: Any, send: Any) -> None:
+        status = 200
+        report = json.loads((await receive())["body"])
+        if self.refuse_reports:
+            self.refuse_reports, status = self.refuse_reports - 1, 503
+        else:
+            self.reports.append(report)
+        await send({"type": "http.response.start", "status": status, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async def next_step(self) -> None:
+        async with self._changed:
+            self.step += 1
+            self._changed.notify_all()
+
     def _body(self) -> bytes:
         now = datetime.now(UTC) + timedelta(seconds=self.offset_seconds)
-        body = {"now": now.isoformat(), "offset_seconds": self.offset_seconds, "version": self.version}
+        body = {
+            "now": now.isoformat(),
+            "offset_seconds": self.offset_seconds,
+            "version": self.version,
+            "step": self.step,
+            "traveling": self.traveling,
+        }
         return json.dumps(body).encode()
 
 
@@ -262,3 +293,70 @@ async def test_starting_twice_is_refused_stopping_twice_is_not(server: ClockServ
         assert len(server.polls) == polls
         await clock.start()
         assert_ahead(clock, 1)
+
+
+async def test_work_is_announced_and_every_step_is_answered(server: ClockServer) -> None:
+    next_due = datetime(2027, 1, 1, tzinfo=UTC)
+
+    async def settle() -> datetime | None:
+        return next_due if server.step > 1 else None
+
+    async with serving(server) as port, following(port) as clock:
+        assert {poll["works"] for poll in server.polls} == {"0"}
+        end = clock.work(settle)
+        await until(lambda: len(server.reports) == 1)
+        await server.next_step()
+        await until(lambda: len(server.reports) == 2)
+        server.traveling = True
+        await server.jump(1)
+        await until(lambda: server.polls[-1]["version"] == "2")
+        assert clock.traveling
+        assert (server.polls[-1]["works"], server.polls[-1]["step"]) == ("1", "2")
+        await end()
+        await server.jump(1)
+        await until(lambda: server.polls[-1]["version"] == "3")
+        assert server.polls[-1]["works"] == "0"
+    assert [(r["step"], r["works"], r.get("next_due")) for r in server.reports] == [
+        (1, True, None),
+        (2, True, next_due.isoformat()),
+        (2, False, None),
+    ]
+
+
+async def test_work_is_not_reported_for_a_step_that_has_passed(server: ClockServer) -> None:
+    release, under_way = asyncio.Event(), []
+
+    async def settle() -> datetime | None:
+        under_way.append(server.step)
+        await release.wait()
+        return None
+
+    async with serving(server) as port, following(port) as clock:
+        end = clock.work(settle)
+        await until(lambda: under_way == [1])
+        await server.next_step()
+        await until(lambda: server.polls[-1]["step"] == "2")
+        release.set()
+        await until(lambda: len(server.reports) == 1)
+        await end()
+    assert under_way == [1, 2]
+    assert server.reports[0]["step"] == 2
+
+
+async def test_what_keeps_work_from_being_settled_or_reported_is_logged_and_tried_again(server: ClockServer) -> None:
+    tries: list[int] = []
+
+    async def settle() -> datetime | None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise LookupError("no database")
+        return None
+
+    server.refuse_reports = 1
+    with structlog.testing.capture_logs() as logs:
+        async with serving(server) as port, following(port) as clock:
+            end = clock.work(settle)
+            await until(lambda: len(server.reports) == 1)
+            await end()
+    assert [entry["event"] for entry in logs] == ["clock.work_not_settled", "clock.report_failed"]
+    assert len(tries) == 3

@@ -3,9 +3,12 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from quntedge.jobs.ticker import Sweep
+from quntedge.jobs.ticker import NEVER, Awaited, Sweep
 from quntedge.storage.jobs import JobQueue
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+
+TIDYING_IN_LEAPS = timedelta(days=7)
+"""How far apart chores are that merely tidy up, while the clock passes through months."""
 
 Chore = Callable[[UnitOfWork, datetime], Awaitable[int]]
 """Does its work in the given unit, as of the given time, and returns how many things it dealt with."""
@@ -13,12 +16,12 @@ Chore = Callable[[UnitOfWork, datetime], Awaitable[int]]
 
 def mails_due(send_due: Callable[[], Awaitable[int]]) -> Sweep:
     """Mails whose back-off or lease has ended."""
-    return Sweep("notifications.due", timedelta(seconds=15), send_due)
+    return Sweep("notifications.due", timedelta(seconds=15), send_due, waits_for=Awaited.MAILS, in_leaps=NEVER)
 
 
 def stalled_jobs(jobs: JobQueue) -> Sweep:
-    """Jobs of workers that vanished."""
-    return Sweep("jobs.stalled", timedelta(minutes=1), jobs.revive_stalled)
+    """Jobs of workers that vanished. Their heartbeats go by the machine's time."""
+    return Sweep("jobs.stalled", timedelta(minutes=1), jobs.revive_stalled, in_leaps=NEVER)
 
 
 def housekeeping(
@@ -34,13 +37,38 @@ def housekeeping(
         return await maintain_inbox(unit)
 
     return [
-        in_unit("checkout.expire", timedelta(minutes=5), units, expire_checkouts),
-        in_unit("idempotency.purge", timedelta(hours=1), units, purge_idempotency),
-        in_unit("inbox.maintain", timedelta(hours=6), units, inbox),
+        in_unit(
+            "checkout.expire",
+            timedelta(minutes=5),
+            units,
+            expire_checkouts,
+            waits_for=Awaited.CHECKOUTS,
+            in_leaps=NEVER,
+        ),
+        tidying("idempotency.purge", timedelta(hours=1), units, purge_idempotency),
+        tidying("inbox.maintain", timedelta(hours=6), units, inbox),
     ]
 
 
-def in_unit(name: str, every: timedelta, units: UnitOfWorkFactory, chore: Chore) -> Sweep:
+def tidying(name: str, every: timedelta, units: UnitOfWorkFactory, chore: Chore) -> Sweep:
+    """A chore that is one transaction, and that nobody notices when it comes days later."""
+    return in_unit(name, every, units, chore, in_leaps=TIDYING_IN_LEAPS)
+
+
+def comparing(name: str, every: timedelta, run: Callable[[], Awaitable[int]]) -> Sweep:
+    """A chore that looks for what was lost on the way: in leaps a day after news that it has not seen yet."""
+    return Sweep(name, every, run, waits_for=Awaited.NEWS, in_leaps=NEVER)
+
+
+def in_unit(
+    name: str,
+    every: timedelta,
+    units: UnitOfWorkFactory,
+    chore: Chore,
+    *,
+    waits_for: Awaited | None = None,
+    in_leaps: timedelta = timedelta(0),
+) -> Sweep:
     """A chore that is one transaction: committed when it returns, rolled back when it raises."""
 
     async def run() -> int:
@@ -49,4 +77,4 @@ def in_unit(name: str, every: timedelta, units: UnitOfWorkFactory, chore: Chore)
             await unit.commit()
         return count
 
-    return Sweep(name, every, run)
+    return Sweep(name, every, run, waits_for, in_leaps)

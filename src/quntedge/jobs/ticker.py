@@ -4,9 +4,10 @@ The job queue has schedules of its own, but those go by the machine's time and w
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 
 from quntedge.kit.clock import Clock
 from quntedge.kit.logging import get_logger
@@ -14,13 +15,32 @@ from quntedge.kit.logging import get_logger
 log = get_logger(__name__)
 
 
+class Awaited(Enum):
+    """What a chore has to be on time for, even when the clock is moved in leaps."""
+
+    MAILS = "mails"
+    CHECKOUTS = "checkouts"
+    NEWS = "news"
+
+
+NEVER = timedelta.max
+"""For `in_leaps`: that the clock has leapt is no reason for the chore."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A chore: at the start, then again `every` so long. `run` returns how many things it dealt with."""
+    """A chore: at the start, then again `every` so long. `run` returns how many things it dealt with.
+
+    A year that passes in a minute stops at hundreds of instants. A chore that need not be done at each of them says how
+    far apart is enough `in_leaps`, until the clock has arrived. One that must not be late says what it `waits_for`: the
+    clock stops for it.
+    """
 
     name: str
     every: timedelta
     run: Callable[[], Awaitable[int]]
+    waits_for: Awaited | None = None
+    in_leaps: timedelta = timedelta(0)
 
 
 class Ticker:
@@ -29,15 +49,56 @@ class Ticker:
     No sweep overlaps itself in this process. Other processes run the same sweeps, so each must bear company.
     """
 
-    def __init__(self, clock: Clock, sweeps: Sequence[Sweep], *, beat_seconds: float = 1.0) -> None:
-        """`beat_seconds` is how often the clock is looked at, in real time."""
+    def __init__(
+        self,
+        clock: Clock,
+        sweeps: Sequence[Sweep],
+        *,
+        beat_seconds: float = 1.0,
+        traveling: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`beat_seconds` is how often the clock is looked at, in real time.
+
+        `traveling` says whether the clock is on its way through months, from leap to leap.
+        """
         names = [sweep.name for sweep in sweeps]
         if len(set(names)) != len(names):
             raise ValueError("two sweeps have the same name")
         self._clock = clock
         self._beat_seconds = beat_seconds
+        self._traveling = traveling
         self._alarms = {sweep.name: asyncio.Event() for sweep in sweeps}
         self._sweeps = tuple(sweeps)
+        self._started: dict[str, datetime] = {}
+        self._wanted: dict[str, datetime] = {}
+        self._running: set[str] = set()
+        self._begun = 0
+
+    @property
+    def begun(self) -> int:
+        """How many sweeps were begun so far."""
+        return self._begun
+
+    @property
+    def busy(self) -> bool:
+        """Whether a sweep is running or due."""
+        now = self._clock.now()
+        return bool(self._running) or any(self._is_due(sweep, now) for sweep in self._sweeps)
+
+    def next_wanted(self, awaited: Mapping[Awaited, datetime | None]) -> datetime | None:
+        """When the next sweep has to run to be on time for what is `awaited`; None when none has to.
+
+        What was due before a sweep last began has had its chance. A time once wanted is not put off by later news.
+        """
+        for sweep in self._sweeps:
+            at = awaited.get(sweep.waits_for) if sweep.waits_for is not None else None
+            last = self._started.get(sweep.name)
+            if at is None:
+                self._wanted.pop(sweep.name, None)
+            elif last is not None and last < at:
+                at = max(at, last + sweep.every)
+                self._wanted[sweep.name] = min(at, self._wanted.get(sweep.name, at))
+        return min(self._wanted.values(), default=None)
 
     def wake(self) -> None:
         """Looks at the clock now instead of at the next beat: it has jumped."""
@@ -53,13 +114,28 @@ class Ticker:
             self.wake()
 
     async def _keep(self, sweep: Sweep, stop: asyncio.Event) -> None:
-        last_start: datetime | None = None
         while not stop.is_set():
             now = self._clock.now()
-            if last_start is None or _is_due(last_start, sweep.every, now):
-                last_start = now
-                await _run(sweep)
+            if self._is_due(sweep, now):
+                self._started[sweep.name] = now
+                self._wanted.pop(sweep.name, None)
+                self._running.add(sweep.name)
+                self._begun += 1
+                try:
+                    await _run(sweep)
+                finally:
+                    self._running.discard(sweep.name)
             await self._beat(self._alarms[sweep.name])
+
+    def _is_due(self, sweep: Sweep, now: datetime) -> bool:
+        last = self._started.get(sweep.name)
+        # A clock that was set back must not leave a sweep waiting for a time that is far ahead.
+        if last is None or now < last:
+            return True
+        if now < last + sweep.every:
+            return False
+        wanted = self._wanted.get(sweep.name)
+        return not self._traveling() or now - last >= sweep.in_leaps or (wanted is not None and wanted <= now)
 
     async def _beat(self, alarm: asyncio.Event) -> None:
         try:
@@ -68,11 +144,6 @@ class Ticker:
         except TimeoutError:
             return
         alarm.clear()
-
-
-def _is_due(last_start: datetime, every: timedelta, now: datetime) -> bool:
-    # A clock that was set back must not leave a sweep waiting for a time that is far ahead.
-    return now >= last_start + every or now < last_start
 
 
 async def _run(sweep: Sweep) -> None:

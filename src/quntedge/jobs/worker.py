@@ -2,17 +2,21 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from quntedge.jobs import sweeps, tasks
+from quntedge.jobs.quiet import Part, Quiet
 from quntedge.jobs.ticker import Sweep, Ticker
 from quntedge.kit.clock import Clock
 from quntedge.kit.following_clock import FollowingClock
 from quntedge.kit.logging import get_logger
 from quntedge.notifications.sender import MailSender
 from quntedge.storage.jobs import JobQueue
+from quntedge.storage.unit_of_work import UnitOfWorkFactory
 
 # How long jobs may take to finish after the stop; then they are cancelled, and come again elsewhere.
 GRACE_SECONDS = 30.0
@@ -21,7 +25,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 log = get_logger(__name__)
 
 
-class Loop(Protocol):
+class Loop(Part, Protocol):
     """A part of the worker with a loop of its own (the webhook inbox)."""
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -34,6 +38,7 @@ class WorkerServices:
     """What a worker is made of. `sweeps` are those of other features, next to the worker's own."""
 
     clock: Clock
+    units: UnitOfWorkFactory
     jobs: JobQueue
     mail: MailSender
     retire_checkout: Callable[[str], Awaitable[None]]
@@ -57,7 +62,9 @@ class Worker:
         self._ticker = Ticker(
             services.clock,
             [sweeps.mails_due(self._send_due), sweeps.stalled_jobs(services.jobs), *services.sweeps],
+            traveling=self._is_traveling,
         )
+        self._quiet = Quiet(services.units, self._ticker, services.inbox, mails=services.mail.has_server)
 
     def stop(self) -> None:
         """Asks for the end: batches and jobs under way are finished, nothing new is begun. Safe to call twice."""
@@ -82,19 +89,42 @@ class Worker:
 
     async def run(self) -> None:
         """Runs until `stop` is called. Raises what keeps the job queue's pool from being opened."""
-        clock = self._services.clock
-        unsubscribe = clock.subscribe(self._ticker.wake) if isinstance(clock, FollowingClock) else None
-        try:
-            async with self._services.jobs.app.open_async():
-                log.info("worker.started")
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._keep("inbox", lambda: self._services.inbox.run(self._stop)))
-                    group.create_task(self._keep("jobs", self._run_jobs))
-                    group.create_task(self._keep("sweeps", lambda: self._ticker.run(self._stop)))
-        finally:
-            if unsubscribe is not None:
-                unsubscribe()
+        async with self._services.jobs.app.open_async(), self._following():
+            log.info("worker.started")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._keep("inbox", lambda: self._services.inbox.run(self._stop)))
+                group.create_task(self._keep("jobs", self._run_jobs))
+                group.create_task(self._keep("sweeps", lambda: self._ticker.run(self._stop)))
         log.info("worker.stopped")
+
+    @asynccontextmanager
+    async def _following(self) -> AsyncIterator[None]:
+        """Where the clock is one that leaps: leaps along, and has it wait until what is due at an instant is done."""
+        clock = self._services.clock
+        if not isinstance(clock, FollowingClock):
+            yield
+            return
+        offset = clock.offset
+
+        async def settle() -> datetime | None:
+            nonlocal offset
+            ahead, offset = clock.offset - offset, clock.offset
+            if ahead > timedelta(0):
+                await self._services.jobs.bring_forward(ahead)
+            self._ticker.wake()
+            return await self._quiet.settle()
+
+        unsubscribe = clock.subscribe(self._ticker.wake)
+        resign = clock.work(settle)
+        try:
+            yield
+        finally:
+            await resign()
+            unsubscribe()
+
+    def _is_traveling(self) -> bool:
+        clock = self._services.clock
+        return isinstance(clock, FollowingClock) and clock.traveling
 
     async def _send_due(self) -> int:
         return await self._services.mail.send_due(self._stop.is_set)

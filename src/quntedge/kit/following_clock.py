@@ -1,15 +1,20 @@
 """A clock that follows the gateway emulator's, so that moving the emulator by a month moves the whole system.
 
-``GET {control_url}/clock?follower=<id>&version=<n>&wait=<s>`` is a long poll answered with
-``{"now": "<ISO>", "offset_seconds": <number>, "version": <int>}``: at once when ``version`` is not the present one,
-else when it changes or after ``wait`` seconds. The emulator holds a jump's webhooks back until its followers have
-polled again with the new version, so the offset is applied and the subscribers are told before the next poll leaves.
+``GET {control_url}/clock?follower=<id>&version=<n>&step=<n>&wait=<s>`` is a long poll answered with
+``{"now": "<ISO>", "offset_seconds": <number>, "version": <int>, "step": <int>, "traveling": <bool>}``: at once when
+``version`` is not the present one, else when it changes or after ``wait`` seconds. The emulator holds a jump's webhooks
+back until its followers have polled again with the new version, so the offset is applied and the subscribers are told
+before the next poll leaves.
+
+A program that works (applies events, sends mails) says so with ``POST {control_url}/clock/report``, and in each poll
+with ``works=1`` for an emulator that was started anew. From then on it is told of each new step too, which it answers
+with another report as soon as it has done everything that is due now. The emulator stays at the instant until then.
 """
 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +27,9 @@ _RETRY_SECONDS = 0.5
 _START_TIMEOUT_SECONDS = 10.0
 
 _log = get_logger(__name__)
+
+Settle = Callable[[], Awaitable[datetime | None]]
+"""Returns once everything that is due now is done, with the next instant at which something will be due by itself."""
 
 
 class ClockUnreachable(Exception):
@@ -52,6 +60,20 @@ class FollowingClock:
         self._subscribers: list[Callable[[], None]] = []
         self._client: httpx.AsyncClient | None = None
         self._task: asyncio.Task[None] | None = None
+        self._step = 0
+        self._traveling = False
+        self._stepped = asyncio.Event()
+        self._working: asyncio.Task[None] | None = None
+
+    @property
+    def offset(self) -> timedelta:
+        """How far the clock is ahead of the machine's, as last heard."""
+        return self._offset
+
+    @property
+    def traveling(self) -> bool:
+        """Whether the clock is on its way to a later time, and will leap on from where it is now."""
+        return self._traveling
 
     def now(self) -> datetime:
         """Return the machine's time plus the last offset heard of, in UTC."""
@@ -69,6 +91,25 @@ class FollowingClock:
                 self._subscribers.remove(callback)
 
         return unsubscribe
+
+    def work(self, settle: Settle) -> Callable[[], Awaitable[None]]:
+        """Have the emulator wait, at every instant, until ``settle`` has returned; returns a function that ends that.
+
+        ``settle`` is never called twice at the same time. What it raises is logged, and it is called again. Raises
+        RuntimeError when somebody works by this clock already.
+        """
+        if self._working is not None:
+            raise RuntimeError("one part of a program answers for its work; there is one already")
+        working = self._working = asyncio.create_task(self._work(settle), name="following-clock-work")
+
+        async def end() -> None:
+            if self._working is working:
+                self._working = None
+                working.cancel()
+                await asyncio.wait([working])
+                await self._resign()
+
+        return end
 
     async def start(self) -> None:
         """Ask for the offset, then follow it in the background.
@@ -133,16 +174,61 @@ class FollowingClock:
                 out_of_reach = False
 
     async def _poll(self, client: httpx.AsyncClient, wait_seconds: int) -> None:
-        answer = await client.get(
-            self._url, params={"follower": self._follower, "version": self._version, "wait": wait_seconds}
-        )
+        params: dict[str, str | int] = {
+            "follower": self._follower,
+            "version": self._version,
+            "step": self._step,
+            "works": int(self._working is not None),
+            "wait": wait_seconds,
+        }
+        answer = await client.get(self._url, params=params)
         if answer.status_code != httpx.codes.OK:
             raise ClockUnreachable(f"HTTP status {answer.status_code}")
-        offset, version = _read(answer)
+        offset, version, step, traveling = _read(answer)
         jumped = offset != self._offset
-        self._offset, self._version = offset, version
+        self._offset, self._version, self._traveling = offset, version, traveling
         if jumped:
             await self._tell()
+        if step != self._step:
+            self._step = step
+            self._stepped.set()
+
+    async def _work(self, settle: Settle) -> None:
+        """Answers every step, the latest one only where several came meanwhile."""
+        self._stepped.set()  # says at once that somebody works here
+        while True:
+            await self._stepped.wait()
+            self._stepped.clear()
+            try:
+                step = self._step
+                next_due = await settle()
+                if step == self._step:
+                    await self._report({"step": step, "next_due": next_due and next_due.isoformat()})
+            except (httpx.HTTPError, ClockUnreachable) as error:
+                _log.warning("clock.report_failed", url=self._url, reason=_reason(error))
+                await self._try_again()
+            except Exception:  # noqa: BLE001 - logged with its traceback; the emulator goes on without us after a while
+                _log.exception("clock.work_not_settled")
+                await self._try_again()
+
+    async def _try_again(self) -> None:
+        await asyncio.sleep(self._retry_seconds)
+        self._stepped.set()
+
+    async def _report(self, news: dict[str, Any]) -> None:
+        if self._client is None:
+            raise ClockUnreachable("the clock is not following")
+        body = {"follower": self._follower, "version": self._version, "works": True} | news
+        answer = await self._client.post(f"{self._url}/report", json=body)
+        if answer.status_code != httpx.codes.OK:
+            raise ClockUnreachable(f"HTTP status {answer.status_code}")
+
+    async def _resign(self) -> None:
+        try:
+            await self._report({"step": self._step, "works": False})
+        except (httpx.HTTPError, ClockUnreachable) as error:
+            # An emulator that is gone waits for nobody.
+            _log.info("clock.report_failed", url=self._url, reason=_reason(error))
 
     async def _tell(self) -> None:
         loop = asyncio.get_running_loop()
@@ -156,13 +242,13 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _read(answer: httpx.Response) -> tuple[timedelta, int]:
-    """Return (offset, version) of a poll's answer. Raises _NotAClock when it has another shape."""
+def _read(answer: httpx.Response) -> tuple[timedelta, int, int, bool]:
+    """Return (offset, version, step, traveling) of a poll's answer. Raises _NotAClock when it has another shape."""
     try:
         body: Any = answer.json()
-        offset_seconds, version = body["offset_seconds"], body["version"]
-        if not isinstance(version, int):
-            raise TypeError("version is not an integer")
-        return timedelta(seconds=offset_seconds), version
+        offset_seconds, version, step = body["offset_seconds"], body["version"], body["step"]
+        if not isinstance(version, int) or not isinstance(step, int):
+            raise TypeError("version or step is not an integer")
+        return timedelta(seconds=offset_seconds), version, step, body["traveling"] is True
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise _NotAClock("what answered is not an emulator's clock") from error

@@ -45,6 +45,11 @@ class MailSender:
         self._held: set[str] = set()
         self._warned = False
 
+    @property
+    def has_server(self) -> bool:
+        """Whether there is a mail server to give mails to."""
+        return self._server is not None
+
     async def send_due(self, stopping: Callable[[], bool] = _never) -> int:
         """Sends everything that is due and returns how many the mail server took.
 

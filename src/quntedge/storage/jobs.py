@@ -6,6 +6,7 @@ cheap and harmless.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import procrastinate
 import psycopg_pool
@@ -61,3 +62,14 @@ class JobQueue:
             await self.app.job_manager.retry_job(job)
             count += 1
         return count
+
+    async def bring_forward(self, by: timedelta) -> None:
+        """Makes scheduled jobs due earlier by so much. The app must be open.
+
+        Jobs go by the machine's time. Where the clock leaps ahead of that (demo, tests), this lets them leap along.
+        """
+        await self.app.connector.execute_query_async(
+            "UPDATE procrastinate_jobs SET scheduled_at = scheduled_at - %(by)s"
+            " WHERE status = 'todo' AND scheduled_at > now()",
+            by=by,
+        )

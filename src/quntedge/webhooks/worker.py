@@ -39,6 +39,19 @@ class InboxWorker:
         self._pace_seconds = pace.total_seconds()
         self._patience_seconds = patience.total_seconds()
         self._wake = asyncio.Event()
+        self._begun = 0
+        self._under_way = 0
+        self._readings: asyncio.Task[None] | None = None
+
+    @property
+    def begun(self) -> int:
+        """How many batches were begun so far."""
+        return self._begun
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is under way, or events are away to be read again."""
+        return self._under_way > 0 or (self._readings is not None and not self._readings.done())
 
     def wake(self, _payload: str = "") -> None:
         """Something may be due: look now. Fit to be a `Listener` callback and a clock subscriber."""
@@ -66,6 +79,8 @@ class InboxWorker:
             await self._settle_readings()
         finally:
             stopping.cancel()
+            if self._readings is not None:
+                self._readings.cancel()
 
     async def _settle_readings(self) -> None:
         try:
@@ -89,13 +104,25 @@ class InboxWorker:
         return 2 * done >= self._service.batch_size
 
     async def _process(self) -> int:
+        self._begun += 1
+        self._under_way += 1
         try:
-            return await self._service.process_due()
+            done = await self._service.process_due()
+            if done and not (self._readings is not None and not self._readings.done()):
+                self._readings = asyncio.create_task(self._all_read(), name="inbox-readings")
+            return done
         except (OperationalError, InterfaceError, OSError) as error:
             # The database is away. Nothing was lost: what was claimed is free again.
             log.error("inbox.database_unavailable", error=type(error).__name__)  # noqa: TRY400 (once a round, no trace)
             await asyncio.sleep(AFTER_TROUBLE.total_seconds())
             return 0
+        finally:
+            self._under_way -= 1
+
+    async def _all_read(self) -> None:
+        """Returns when no event is away to be read again. What goes wrong on the way the service logs and repairs."""
+        while (await asyncio.gather(self._service.settle_readings(), return_exceptions=True))[0] is not None:
+            pass
 
     async def _rest(self, stopping: "asyncio.Task[bool]") -> None:
         waking = asyncio.create_task(self._wake.wait())

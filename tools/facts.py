@@ -153,7 +153,9 @@ def global_options() -> list[ParameterFact]:
 
 
 def _commands(group: Any, path: tuple[str, ...]) -> Iterator[CommandFact]:
-    for name, command in group.commands.items():
+    context = typer.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if command.hidden:
             continue
         if hasattr(command, "commands"):

@@ -1,19 +1,53 @@
 """The command line, `quntedge`: every part of the product, one command each."""
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
-from quntedge.commands import api_keys, catalog, demo, doctor, keys, services, webhooks
 from quntedge.commands.errors import FAILED, Explained
 from quntedge.commands.output import complain
 
 _TRACEBACK = "--traceback"
 
+MODULES = {
+    "demo": "demo",
+    "demo-part": "demo",
+    "web": "services",
+    "worker": "services",
+    "migrate": "services",
+    "whop-emulator": "emulator",
+    "clock": "clock",
+    "catalog": "catalog",
+    "webhooks": "webhooks",
+    "api-key": "api_keys",
+    "doctor": "doctor",
+    "keys": "keys",
+    "version": "keys",
+}
+"""Each command with the module of `quntedge.commands` that registers it, in the order of the help."""
+
+
+class Commands(Explained):
+    """Loads a command's module when the command is used: the product takes seconds to load, its emulator must not."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names, without loading anything."""
+        return list(MODULES)
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        """The command of this name; None when there is none."""
+        if name in MODULES and name not in self.commands:
+            part = typer.Typer()
+            import_module(f"quntedge.commands.{MODULES[name]}").register(part)
+            self.commands.update(typer.main.get_group(part).commands)
+        return super().get_command(ctx, name)
+
+
 app = typer.Typer(
     name="quntedge",
-    cls=Explained,
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,15 +60,6 @@ def options(
     traceback: Annotated[bool, typer.Option(_TRACEBACK, help="Show where an unexpected error happened.")] = False,
 ) -> None:
     """Subscription payments, access control and revenue reporting for software sold through Whop."""
-
-
-demo.register(app)
-services.register(app)
-app.add_typer(catalog.app, name="catalog")
-app.add_typer(webhooks.app, name="webhooks")
-app.add_typer(api_keys.app, name="api-key")
-doctor.register(app)
-keys.register(app)
 
 
 def main() -> None:

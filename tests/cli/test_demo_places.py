@@ -86,7 +86,7 @@ def test_forgetting_leaves_what_is_not_the_demos(places: Places) -> None:
     for folder in (places.postgres, places.mailbox, places.logs):
         folder.mkdir(exist_ok=True)
         (folder / "file").touch()
-    places.snapshot.touch()
+    places.emulator_state.touch()
     (places.root / "notes.txt").write_text("mine")
     places.forget()
     assert [path.name for path in places.root.iterdir()] == ["notes.txt"]

@@ -90,8 +90,8 @@ async def test_a_taken_port_is_one_sentence_that_names_it_and_the_flag(cli: Cli,
 
 
 def test_the_emulator_needs_no_setting_and_ctrl_c_ends_it_quietly(tmp_path: Path, free_port: int) -> None:
-    snapshot = tmp_path / "state.json"
-    arguments = ("whop-emulator", "--port", str(free_port), "--snapshot", str(snapshot), "--api-key", "k")
+    state = tmp_path / "state.sqlite"
+    arguments = ("whop-emulator", "--port", str(free_port), "--state", str(state), "--api-key", "k")
     with running(tmp_path, *arguments) as process:
         answering(process, f"http://127.0.0.1:{free_port}/health")
         key = {"Authorization": "Bearer k"}
@@ -104,12 +104,12 @@ def test_the_emulator_needs_no_setting_and_ctrl_c_ends_it_quietly(tmp_path: Path
         assert "KeyboardInterrupt" not in stderr
 
 
-def test_a_damaged_snapshot_is_one_sentence(tmp_path: Path, free_port: int) -> None:
-    snapshot = tmp_path / "state.json"
-    snapshot.write_text("{")
-    code, _, stderr = finished(tmp_path, "whop-emulator", "--port", str(free_port), "--snapshot", str(snapshot))
+def test_a_damaged_state_is_one_sentence(tmp_path: Path, free_port: int) -> None:
+    state = tmp_path / "state.sqlite"
+    state.write_text("{" * 100)
+    code, _, stderr = finished(tmp_path, "whop-emulator", "--port", str(free_port), "--state", str(state))
     assert code == 1
-    assert stderr.splitlines()[-1].startswith(f"Error: {snapshot} is no emulator snapshot")
+    assert stderr.splitlines()[-1].startswith(f"Error: {state} is damaged or no emulator state")
 
 
 def test_web_serves_and_leaves_on_sigterm(tmp_path: Path, free_port: int, database_url: str) -> None:

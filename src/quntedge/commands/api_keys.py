@@ -61,3 +61,8 @@ async def _revoke(key_id: str) -> None:
         key = await runtime.services.api_keys.revoke(unit, key_id)
         await unit.commit()
     out().print(f"{key.id} ({key.name}) is revoked.")
+
+
+def register(parent: typer.Typer) -> None:
+    """Adds these commands."""
+    parent.add_typer(app, name="api-key")

@@ -103,3 +103,8 @@ def _say(report: SyncReport) -> None:
         out().print(f"Linked, but not to be found at Whop any more: {', '.join(report.missing)}. Nobody can buy these.")
     if not (report.created or report.adopted or report.missing):
         out().print("Whop has every plan already.")
+
+
+def register(parent: typer.Typer) -> None:
+    """Adds these commands."""
+    parent.add_typer(app, name="catalog")

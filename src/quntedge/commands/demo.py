@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from quntedge.commands.output import CommandError, out, require_free_port
-from quntedge.commands.running import WithParent, follow_parent
+from quntedge.commands.parent import WithParent, follow_parent
 from quntedge.demo.database import keep_database, stop_left_over
 from quntedge.demo.family import ChildDied
 from quntedge.demo.places import DemoProblem, Places, Ports, only_one

@@ -1,18 +1,18 @@
 """What an error means to the person at the terminal: one sentence that says what to do about it."""
 
 import subprocess
+from importlib import import_module
 from typing import Any
 
-import psycopg
-import sqlalchemy.exc
 from typer.core import TyperGroup
 
 from quntedge.commands.output import CommandError, complain
-from quntedge.gateway.emulator.snapshots import SnapshotUnreadable
+from quntedge.gateway.emulator.sqlite_state import StateUnreadable
 from quntedge.kit.errors import QuntedgeError
 from quntedge.kit.following_clock import ClockUnreachable
 
 FAILED = 1
+_DATABASE = ("psycopg", "sqlalchemy")
 
 
 class Explained(TyperGroup):
@@ -36,11 +36,9 @@ def explain(error: BaseException) -> str | None:
         return explain(error.exceptions[0])
     if isinstance(error, QuntedgeError):
         return error.detail
-    if isinstance(error, CommandError | SnapshotUnreadable | ClockUnreachable):
+    if isinstance(error, CommandError | StateUnreadable | ClockUnreachable):
         return str(error)
-    if isinstance(error, sqlalchemy.exc.DBAPIError):
-        return _explain_database(error.orig)
-    if isinstance(error, psycopg.Error):
+    if type(error).__module__.partition(".")[0] in _DATABASE:
         return _explain_database(error)
     if isinstance(error, subprocess.SubprocessError):
         return (
@@ -50,21 +48,7 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
-def _explain_database(error: BaseException | None) -> str | None:
-    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
-        return "The database does not have the newest schema; run `quntedge migrate` first."
-    if isinstance(error, psycopg.errors.LockNotAvailable):
-        return "Another session holds a lock that is needed, and nothing was changed; run the command again later."
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return f"The database user of DATABASE_URL lacks a privilege: {_first_line(error)}."
-    if isinstance(error, psycopg.OperationalError):
-        return (
-            f"The database cannot be reached: {_first_line(error)}. "
-            "Check DATABASE_URL, and that PostgreSQL is running and lets us in."
-        )
-    return None
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _explain_database(error: BaseException) -> str | None:
+    """Loaded only now: a command that has no database must not need its libraries, nor wait for them."""
+    sentence: str | None = import_module("quntedge.commands.database_errors").explain(error)
+    return sentence

@@ -1,15 +1,12 @@
-"""What the commands share: the product's services around one piece of work, and life under a parent process."""
+"""What the commands share: the product's services around one piece of work."""
 
 import asyncio
-import os
 import signal
 import sys
-import threading
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from uvicorn.loops.auto import auto_loop_factory
 
 from quntedge.commands.errors import explain
@@ -18,10 +15,6 @@ from quntedge.settings import load_settings
 from quntedge.wiring import Runtime, build, database
 
 log = get_logger(__name__)
-
-WithParent = Annotated[
-    bool, typer.Option("--with-parent", hidden=True, help="End when standard input closes: the parent is gone.")
-]
 
 
 @asynccontextmanager
@@ -56,20 +49,3 @@ def run_service(work: Coroutine[Any, Any, None]) -> None:
         if explain(error) is None:
             log.exception("process.crashed")
         raise
-
-
-def follow_parent(wanted: bool) -> None:
-    """Ends this process the way SIGTERM does once standard input closes.
-
-    A parent that holds the other end of the pipe cannot die, not even by SIGKILL, without its children following.
-    """
-    if not wanted:
-        return
-
-    def wait() -> None:
-        # Not sys.stdin: a thread that sleeps in its lock would make the interpreter abort at the end.
-        while os.read(0, 4096):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, name="parent", daemon=True).start()

@@ -187,3 +187,8 @@ def _filter(
             raise typer.BadParameter(f"{state!r} is not a state to choose here; write one of {', '.join(known)}.")
     received = None if since is None else parse_since(since, unit.clock.now())
     return Filter(states=tuple(states), outcome=outcome, event_type=type_, since=received)
+
+
+def register(parent: typer.Typer) -> None:
+    """Adds these commands."""
+    parent.add_typer(app, name="webhooks")

@@ -64,9 +64,9 @@ class Places:
         return self.root / "postgres"
 
     @property
-    def snapshot(self) -> Path:
-        """The emulator's state."""
-        return self.root / "emulator.json"
+    def emulator_state(self) -> Path:
+        """The emulator's state, a SQLite file."""
+        return self.root / "emulator.sqlite"
 
     @property
     def mailbox(self) -> Path:
@@ -94,7 +94,7 @@ class Places:
         """Deletes what the demo made, and nothing else."""
         for folder in (self.postgres, self.mailbox, self.logs):
             shutil.rmtree(folder, ignore_errors=True)
-        for file in (self.environment, self.snapshot, self.snapshot.with_suffix(".new")):
+        for file in (self.environment, self.emulator_state, self.emulator_state.with_name("emulator.sqlite-wal")):
             file.unlink(missing_ok=True)
 
 

@@ -103,7 +103,7 @@ async def _start(family: Family, ports: Ports, environment: dict[str, str], scre
 def _emulator_arguments(places: Places, ports: Ports, environment: dict[str, str]) -> list[str]:
     return [
         *("whop-emulator", "--port", str(ports.emulator), "--account-id", ACCOUNT_ID),
-        *("--api-key", environment["WHOP_API_KEY"], "--snapshot", str(places.snapshot), _CHILD),
+        *("--api-key", environment["WHOP_API_KEY"], "--state", str(places.emulator_state), _CHILD),
     ]
 
 

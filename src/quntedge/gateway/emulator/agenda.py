@@ -2,9 +2,11 @@
 
 import asyncio
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Kind(StrEnum):
@@ -14,17 +16,20 @@ class Kind(StrEnum):
     TRIAL_NOTICE = "trial_notice"
     PAYMENT_RETRY = "payment_retry"
     REFUND = "refund"
+    COLLECTION = "collection"
+    CAPTURE = "capture"
+    INVOICE = "invoice"
+    DISPUTE = "dispute"
     DELIVERY = "delivery"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Happening:
-    """Entries of equal time keep the order in which they were entered."""
+class Happening(NamedTuple):
+    """Entries of equal time keep the order in which they were entered: no two have the same number."""
 
     at: datetime
     number: int
-    kind: Kind = field(compare=False)
-    object_id: str = field(compare=False)
+    kind: Kind
+    object_id: str
 
 
 @dataclass(slots=True)
@@ -46,6 +51,16 @@ class Agenda:
     def next_at(self) -> datetime | None:
         """Time of the earliest entry, stale ones included; None when there is none."""
         return self._heap[0].at if self._heap else None
+
+    def upcoming(self) -> Iterator[Happening]:
+        """All entries in order of time, stale ones included, as far as the caller wants; none is taken."""
+        heads = [(self._heap[0], 0)] if self._heap else []
+        while heads:
+            entry, place = heapq.heappop(heads)
+            yield entry
+            for child in (2 * place + 1, 2 * place + 2):
+                if child < len(self._heap):
+                    heapq.heappush(heads, (self._heap[child], child))
 
     def take_until(self, limit: datetime) -> list[Happening]:
         """Removes and returns everything due at or before `limit`, earliest first."""

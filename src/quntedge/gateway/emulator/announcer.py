@@ -6,7 +6,9 @@ from typing import Protocol
 
 from quntedge.gateway.emulator.catalog_shapes import SellerShapes
 from quntedge.gateway.emulator.config import EmulatorConfig
+from quntedge.gateway.emulator.dispute_shapes import DisputeShapes
 from quntedge.gateway.emulator.legacy import LegacyShapes
+from quntedge.gateway.emulator.money_records import Dispute, DisputeAlert, SetupIntent
 from quntedge.gateway.emulator.records import (
     Endpoint,
     Invoice,
@@ -19,12 +21,16 @@ from quntedge.gateway.emulator.records import (
     Record,
     Refund,
 )
+from quntedge.gateway.emulator.setup_shapes import SetupShapes
 from quntedge.gateway.emulator.shapes import BuyerShapes
 from quntedge.gateway.emulator.store import Store
 from quntedge.gateway.emulator.wire import JsonObject, iso
 
 NATIVE_MEMBERSHIPS_SINCE = "2026-07-23"
 NATIVE_PAYMENTS_SINCE = "2026-09-02-1"
+NATIVE_DISPUTES_SINCE = "2026-07-25"
+NATIVE_ALERTS_SINCE = "2026-08-10"
+NATIVE_SETUPS_SINCE = "2026-09-22-1"
 ACCOUNT_ID_SINCE = "2026-08-14"
 
 
@@ -46,11 +52,13 @@ class Announcer:
         self._buyers = BuyerShapes(config, store)
         self._sellers = SellerShapes(config, store)
         self._legacy = LegacyShapes(config, store, self._buyers)
+        self._disputes = DisputeShapes(config, store)
+        self._setups = SetupShapes(config, store)
 
     def emit(self, event: str, record: Record, at: datetime, previous: JsonObject | None = None) -> None:
         """Queues `event` about `record` for every enabled endpoint that subscribed to it."""
         for endpoint in list(self._store.tables.endpoints.values()):
-            if endpoint.enabled and event in endpoint.events:
+            if endpoint.enabled and event in endpoint.events and not endpoint.child_resource_events:
                 self.emit_to(endpoint, event, record, at, previous)
 
     def emit_to(
@@ -77,6 +85,18 @@ class Announcer:
                 return (self._buyers if native_memberships else self._legacy).member(record)
             case Refund():
                 return self._legacy.refund(record)  # legacy even on the newest pin, as at Whop
+            case Dispute() if pin is not None and pin >= NATIVE_DISPUTES_SINCE:
+                return self._disputes.dispute(record)
+            case Dispute():
+                return self._disputes.legacy_dispute(record)
+            case DisputeAlert() if pin is not None and pin >= NATIVE_ALERTS_SINCE:
+                return self._disputes.alert(record)
+            case DisputeAlert():
+                return self._disputes.legacy_alert(record)
+            case SetupIntent() if pin is not None and pin >= NATIVE_SETUPS_SINCE:
+                return self._setups.setup_intent(record)
+            case SetupIntent():
+                return self._setups.legacy(record)
             case Invoice():
                 return self._sellers.invoice(record)
             case Plan():

@@ -1,10 +1,10 @@
-"""API: account, products, plans (also called variants)."""
+"""API: products, plans (also called variants)."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from quntedge.gateway.emulator.errors import bad_request, not_found
+from quntedge.gateway.emulator.errors import bad_request, conflict, not_found
 from quntedge.gateway.emulator.records import Plan, Product
 from quntedge.gateway.emulator.requests import (
     PAGING,
@@ -20,71 +20,43 @@ from quntedge.gateway.emulator.requests import (
 from quntedge.gateway.emulator.world import World
 from quntedge.kit.money import Money
 
+TAX_TYPES = ("inclusive", "exclusive", "unspecified")
 VISIBILITIES = ("visible", "hidden", "archived", "quick_link")
+# Parameters the official client has and the emulator lets pass without acting upon them.
 _PLAN_EXTRAS = (
     "adaptive_pricing_enabled",
     "attributes",
-    "cancel_discount_intervals",
-    "cancel_discount_percentage",
     "checkout_styling",
     "custom_fields",
-    "force_create_new_plan",
     "image",
-    "offer_cancel_discount",
-    "override_tax_type",
     "payment_method_configuration",
     "sku",
-    "split_pay_required_payments",
-    "strike_through_initial_price",
-    "strike_through_renewal_price",
     "three_ds_level",
 )
-_PRODUCT_EXTRAS = (
-    "banner_image",
+_NEW_PLAN_EXTRAS = (*_PLAN_EXTRAS, "split_pay_required_payments")
+_CHANGED_PLAN_EXTRAS = (
+    *_PLAN_EXTRAS,
+    "cancel_discount_intervals",
+    "cancel_discount_percentage",
+    "offer_cancel_discount",
+    "release_method",
+    "strike_through_initial_price",
+    "strike_through_renewal_price",
+)
+_PRODUCT_EXTRAS = ("gallery_images", "labels", "product_tax_code_id", "send_welcome_message")
+_NEW_PRODUCT_EXTRAS = (
+    *_PRODUCT_EXTRAS,
     "collect_shipping_address",
     "custom_cta",
     "custom_cta_url",
     "custom_statement_descriptor",
-    "gallery_images",
     "global_affiliate_percentage",
     "global_affiliate_status",
-    "labels",
     "member_affiliate_percentage",
     "member_affiliate_status",
-    "product_tax_code_id",
     "redirect_purchase_url",
-    "send_welcome_message",
 )
-
-
-async def account_me(request: Request) -> Response:
-    """GET /accounts/me."""
-    return answer(world_of(request).sellers.account())
-
-
-async def account(request: Request) -> Response:
-    """GET /accounts/{id}; 404 for any but ours."""
-    check_account(request, request.path_params["id"])
-    return answer(world_of(request).sellers.account())
-
-
-async def preferences(request: Request) -> Response:
-    """GET and PATCH of what happens when renewals keep failing."""
-    check_account(request, request.path_params["id"])
-    world = world_of(request)
-    if request.method == "PATCH":
-        fields = await Fields.of(request)
-        chosen = fields.choice("subscription_failure_behavior", ("cancel", "none"), world.failure_behavior)
-        fields.done("feedback_options", "preferred_settlement_currency")
-        world.store.tables.preferences["subscription_failure_behavior"] = chosen
-        world.store.changes += 1
-    return answer(
-        {
-            "subscription_failure_behavior": world.failure_behavior,
-            "feedback_options": [],
-            "preferred_settlement_currency": "usd",
-        }
-    )
+_CHANGED_PRODUCT_EXTRAS = (*_PRODUCT_EXTRAS, "banner_image")
 
 
 async def create_product(request: Request) -> Response:
@@ -105,7 +77,7 @@ async def create_product(request: Request) -> Response:
         metadata=fields.metadata() or {},
         external_identifier=fields.text("external_identifier"),
     )
-    fields.done(*_PRODUCT_EXTRAS)
+    fields.done(*_NEW_PRODUCT_EXTRAS)
     world.store.add(world.store.tables.products, product)
     world.announcer.emit("product.created", product, at)
     return answer(world.sellers.product(product), 201)
@@ -130,7 +102,7 @@ async def list_products(request: Request) -> Response:
     )
     wanted = many(request, "visibilities")
     rows = (p for p in world.store.tables.products.values() if not wanted or p.visibility in wanted)
-    return page(request, rows, world.sellers.product)
+    return page(request, rows, world.sellers.listed_product)
 
 
 async def read_product(request: Request) -> Response:
@@ -146,7 +118,7 @@ async def change_product(request: Request) -> Response:
     title, headline = fields.text("title", longest=80), fields.text("headline")
     description, metadata = fields.text("description", longest=5000), fields.metadata()
     visibility = fields.choice("visibility", VISIBILITIES, product.visibility)
-    fields.done(*_PRODUCT_EXTRAS)
+    fields.done(*_CHANGED_PRODUCT_EXTRAS)
     product.title, product.visibility = title or product.title, visibility
     product.headline = headline if headline is not None else product.headline
     product.description = description if description is not None else product.description
@@ -156,11 +128,33 @@ async def change_product(request: Request) -> Response:
     return answer(world.sellers.product(product))
 
 
-def plan_from(world: World, fields: Fields) -> Plan:
-    """A new plan as asked for; not yet stored. Raises ApiFault for anything impossible."""
+async def delete_product(request: Request) -> Response:
+    """DELETE /products/{id}: only while nobody bought it."""
+    world = world_of(request)
+    tables = world.store.tables
+    product = find(tables.products, request, "Product")
+    if any(payment.product_id == product.id for payment in tables.payments.values()):
+        raise conflict("A product that was bought cannot be deleted. Archive it instead.")
+    if any(invoice.product_id == product.id for invoice in tables.invoices.values()):
+        raise conflict("A product with invoices cannot be deleted. Archive it instead.")
+    plans = [plan for plan in tables.plans.values() if plan.product_id == product.id]
+    for plan in plans:
+        for checkout in [one for one in tables.checkouts.values() if one.plan_id == plan.id]:
+            world.store.remove(tables.checkouts, checkout.id)
+        world.announcer.emit("plan.deleted", plan, world.now())
+    world.announcer.emit("product.deleted", product, world.now())
+    for plan in plans:
+        world.store.remove(tables.plans, plan.id)
+    world.store.remove(tables.products, product.id)
+    return answer({"id": product.id, "deleted": True})
+
+
+def plan_from(world: World, fields: Fields, product: Product | None = None) -> Plan:
+    """A new plan as asked for, of `product` or of the one named by `product_id`; not yet stored. Raises ApiFault for
+    anything impossible."""
     currency = fields.currency("currency")
-    product_id = fields.needed_text("product_id")
-    if product_id not in world.store.tables.products:
+    product_id = fields.needed_text("product_id") if product is None else product.id
+    if product is None and product_id not in world.store.tables.products:
         raise not_found("Product")
     kind = fields.choice("plan_type", ("renewal", "one_time"), "renewal")
     initial = _price(fields, "initial_price", currency)
@@ -190,6 +184,7 @@ def plan_from(world: World, fields: Fields) -> Plan:
         release_method=fields.choice("release_method", ("buy_now", "waitlist"), "buy_now"),
         stock=fields.integer("stock", 0, 10**9),
         unlimited_stock=fields.flag("unlimited_stock") is not False,
+        tax_type=fields.choice("override_tax_type", TAX_TYPES, "unspecified"),
         metadata=fields.metadata() or {},
     )
 
@@ -206,7 +201,7 @@ async def create_plan(request: Request) -> Response:
     world, fields = world_of(request), await Fields.of(request)
     check_account(request, fields.text("account_id"))
     plan = plan_from(world, fields)
-    fields.done(*_PLAN_EXTRAS)
+    fields.done(*_NEW_PLAN_EXTRAS)
     store_plan(world, plan)
     return answer(world.sellers.plan(plan), 201)
 
@@ -244,7 +239,7 @@ async def list_plans(request: Request) -> Response:
         for plan in world.store.tables.plans.values()
         if all(not values or getattr(plan, name) in values for name, values in wanted.items())
     )
-    return page(request, rows, world.sellers.plan)
+    return page(request, rows, world.sellers.listed_plan)
 
 
 async def read_plan(request: Request) -> Response:
@@ -262,6 +257,7 @@ async def change_plan(request: Request) -> Response:
         "description": fields.text("description", longest=1000),
         "internal_notes": fields.text("internal_notes"),
         "visibility": fields.choice("visibility", VISIBILITIES, plan.visibility),
+        "tax_type": fields.choice("override_tax_type", TAX_TYPES, plan.tax_type),
         "metadata": fields.metadata(),
         "initial_price": _price(fields, "initial_price", plan.currency) if fields.has("initial_price") else None,
         "renewal_price": _price(fields, "renewal_price", plan.currency) if fields.has("renewal_price") else None,
@@ -273,7 +269,7 @@ async def change_plan(request: Request) -> Response:
     }
     if fields.has("currency") and fields.currency("currency") != plan.currency:
         raise bad_request("The currency of a plan cannot be changed.")
-    fields.done(*_PLAN_EXTRAS, "release_method")
+    fields.done(*_CHANGED_PLAN_EXTRAS)
     for name, value in fresh.items():
         if value is not None:
             setattr(plan, name, value)
@@ -293,13 +289,11 @@ async def delete_plan(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/accounts/me", account_me),
-    Route("/accounts/{id}", account),
-    Route("/accounts/{id}/preferences", preferences, methods=["GET", "PATCH"]),
     Route("/products", create_product, methods=["POST"]),
     Route("/products", list_products),
     Route("/products/{id}", read_product),
     Route("/products/{id}", change_product, methods=["PATCH"]),
+    Route("/products/{id}", delete_product, methods=["DELETE"]),
     *(
         route
         for name in ("variants", "plans")

@@ -20,6 +20,7 @@ from quntedge.gateway.emulator.requests import (
 )
 from quntedge.gateway.emulator.world import World
 
+THREE_DS_LEVELS = ("mandate_challenge", "mandate_if_required", "frictionless_if_required")
 _SAME_PLAN = (
     "product_id",
     "plan_type",
@@ -30,33 +31,36 @@ _SAME_PLAN = (
     "expiration_days",
     "title",
     "visibility",
+    "tax_type",
 )
 
 
 async def create_checkout(request: Request) -> Response:
-    """POST /checkout_configurations for a plan by id, or for an inline plan."""
+    """POST /checkout_configurations for a plan by id or an inline plan, or in mode `setup` to save a card."""
     world, fields = world_of(request), await Fields.of(request)
     check_account(request, fields.text("account_id"))
-    mode = fields.choice("mode", ("payment",), "payment")  # saving a card without a purchase is not emulated yet
+    mode = fields.choice("mode", ("payment", "setup"), "payment")
     plan_id, inline = fields.text("plan_id"), fields.object("plan")
     redirect_url = fields.text("redirect_url", longest=2000)
     if redirect_url is not None:
         check_redirect_url(redirect_url)
     currency = fields.currency("currency") if fields.has("currency") else None
     metadata, affiliate_code = fields.metadata() or {}, fields.text("affiliate_code")
-    three_ds_level = fields.text("three_ds_level")
+    three_ds_level = fields.choice("three_ds_level", THREE_DS_LEVELS, "") or None
     fields.done("payment_method_configuration")
-    plan = _plan_of(world, plan_id, inline)
+    if mode == "setup" and (plan_id is not None or inline is not None):
+        raise bad_request("A checkout in mode `setup` sells nothing: leave `plan` and `plan_id` out.")
+    plan = None if mode == "setup" else plan_for(world, plan_id, inline)
     at = world.now()
     checkout = Checkout(
         id=world.store.new_id("ch"),
         created_at=at,
         updated_at=at,
         mode=mode,
-        plan_id=plan.id,
+        plan_id=None if plan is None else plan.id,
         redirect_url=redirect_url,
         affiliate_code=affiliate_code,
-        currency=currency or plan.currency,
+        currency=currency or ("usd" if plan is None else plan.currency),
         three_ds_level=three_ds_level,
         metadata=metadata,
     )
@@ -64,7 +68,12 @@ async def create_checkout(request: Request) -> Response:
     return answer(world.sellers.checkout(checkout), 201)
 
 
-def _plan_of(world: World, plan_id: str | None, inline: Fields | None) -> Plan:
+def plan_for(world: World, plan_id: str | None, inline: Fields | None) -> Plan:
+    """What is bought: an existing plan, or one described inline.
+
+    Raises:
+        ApiFault: 400 unless exactly one of both is given, 404 for an unknown or archived plan.
+    """
     if (plan_id is None) == (inline is None):
         raise bad_request("Give either `plan_id` or `plan`.")
     if inline is not None:
@@ -77,13 +86,16 @@ def _plan_of(world: World, plan_id: str | None, inline: Fields | None) -> Plan:
 
 def _inline_plan(world: World, inline: Fields) -> Plan:
     """An inline plan reuses an existing plan that says the same, unless told otherwise."""
+    if (inline.text("account_id") or world.config.account_id) != world.config.account_id:
+        raise not_found("Account")
     force = inline.flag("force_create_new_plan")
     wanted = plan_from(world, inline)
     inline.done(
+        "allow_multiple_quantity",
+        "application_fee_amount",
         "adaptive_pricing_enabled",
         "custom_fields",
         "image",
-        "override_tax_type",
         "payment_method_configuration",
         "product",
         "split_pay_required_payments",
@@ -116,8 +128,7 @@ async def delete_checkout(request: Request) -> Response:
     """DELETE: the link leads nowhere from now on."""
     world = world_of(request)
     checkout = find(world.store.tables.checkouts, request, "Checkout configuration")
-    del world.store.tables.checkouts[checkout.id]
-    world.store.changes += 1
+    world.store.remove(world.store.tables.checkouts, checkout.id)
     return answer({"id": checkout.id, "deleted": True})
 
 

@@ -1,14 +1,23 @@
 """API: memberships. There is no way to create one but to buy."""
 
+from collections.abc import Iterable
+from functools import partial
+from itertools import chain
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from quntedge.gateway.emulator import memberships, renewals
+from quntedge.gateway.emulator import memberships, promotions, renewals, transfers
+from quntedge.gateway.emulator.access import has_access
+from quntedge.gateway.emulator.credentials import Credential, credential_of, require
 from quntedge.gateway.emulator.errors import bad_request, conflict, not_found
 from quntedge.gateway.emulator.records import Membership
-from quntedge.gateway.emulator.requests import PAGING, Fields, answer, check_query, find, many, page, world_of
+from quntedge.gateway.emulator.requests import PAGING, Fields, answer, check_query, many, page, world_of
+from quntedge.gateway.emulator.wire import JsonObject
 from quntedge.gateway.emulator.world import World
+
+MOST_METADATA = 50
 
 _FILTERS = (
     "active",
@@ -28,7 +37,6 @@ _FILTERS = (
 
 def matches(world: World, membership: Membership, wanted: str) -> bool:
     """Whop's status filter. `active`, `trialing` and `past_due` leave out what is set to cancel; others are derived."""
-    plan = world.store.tables.plans[membership.plan_id]
     canceling = membership.cancel_at_period_end and not membership.ended
     match wanted:
         case "active" | "trialing" | "past_due":
@@ -38,11 +46,13 @@ def matches(world: World, membership: Membership, wanted: str) -> bool:
         case "paused":
             return membership.paused_at is not None and not membership.ended
         case "expiring":
-            return membership.expires_at is not None and not membership.ended
+            return membership.status == "completed" and membership.expires_at is not None
         case "one_time":
-            return not plan.recurring
-        case "unclaimed" | "banned":
-            return False  # the emulator has no such memberships
+            return membership.status == "completed" and membership.expires_at is None
+        case "banned":
+            return world.store.tables.members[membership.member_id].banned
+        case "unclaimed":
+            return False  # whoever buys here has an address
         case _:
             return membership.status == wanted
 
@@ -74,31 +84,53 @@ async def list_memberships(request: Request) -> Response:
         "member_id": many(request, "member_id"),
         "product_id": many(request, "product_id", "product_ids"),
         "plan_id": many(request, "plan_id", "plan_ids"),
+        "promo_code_id": many(request, "promo_code_ids"),
     }
-    promos = many(request, "promo_code_ids")
+    caller = credential_of(request)
+    wanted["user_id"] = [caller.user_id or name if name == "me" else name for name in wanted["user_id"]]
     rows = (
         membership
-        for membership in world.store.tables.memberships.values()
-        if not promos
-        and (not statuses or any(matches(world, membership, status) for status in statuses))
+        for membership in _of_caller(world, caller, wanted["member_id"])
+        if (not statuses or any(matches(world, membership, status) for status in statuses))
         and all(not values or getattr(membership, name) in values for name, values in wanted.items())
     )
-    return page(request, rows, world.buyers.membership)
+    return page(request, rows, partial(shown_to, caller, world))
+
+
+def _of_caller(world: World, caller: Credential, member_ids: list[str]) -> Iterable[Membership]:
+    """A key sees all of its account's, a person who signed in the own ones. What is asked for by member is not sought
+    among all others."""
+    if caller.user_id is not None:
+        member = world.store.member_of(caller.user_id)
+        member_ids = [] if member is None else [member.id]
+    elif not member_ids:
+        return world.store.tables.memberships.values()
+    return chain.from_iterable(world.store.memberships_of(member_id) for member_id in dict.fromkeys(member_ids))
+
+
+def shown_to(caller: Credential, world: World, membership: Membership) -> JsonObject:
+    """A membership as the caller sees it: its buyer sees the own membership of the account as well."""
+    shape = world.buyers.membership(membership)
+    if caller.owns(membership):
+        level = "customer" if has_access(world, membership) else "no_access"
+        shape["member"] = {"access_level": level, "last_accessed_at": None, "position": None}
+    return shape
 
 
 def _find(request: Request) -> Membership:
-    """By id, or by license key as at Whop."""
-    tables = world_of(request).store.tables
+    """By id, or by license key as at Whop. What belongs to somebody else does not exist for a person."""
+    tables, caller = world_of(request).store.tables, credential_of(request)
     key = request.path_params["id"]
-    if key not in tables.memberships:
-        licensed = next((m for m in tables.memberships.values() if m.license_key == key), None)
-        if licensed is not None:
-            return licensed
-    return find(tables.memberships, request, "Membership")
+    found = tables.memberships.get(key)
+    if found is None and not key.startswith("mem_"):  # ids must not cost a look at everything
+        found = next((m for m in tables.memberships.values() if m.license_key == key), None)
+    if found is None or not (caller.user_id is None or caller.owns(found)):
+        raise not_found("Membership")
+    return found
 
 
 def _show(request: Request, membership: Membership) -> Response:
-    return answer(world_of(request).buyers.membership(membership))
+    return answer(shown_to(credential_of(request), world_of(request), membership))
 
 
 async def read_membership(request: Request) -> Response:
@@ -116,37 +148,36 @@ async def change_membership(request: Request) -> Response:
     days = fields.integer("billing_period_days", 1, 365)
     fields.done()
     at = world.now()
+    merged = {**membership.metadata, **metadata} if metadata else {}
+    if len(merged) > MOST_METADATA:
+        raise bad_request(f"A membership may have at most {MOST_METADATA} metadata keys.")
     if days is not None and (flag is not None or metadata is not None or method_id is not None):
         raise bad_request("`billing_period_days` cannot be combined with other changes.")
     if method_id is not None:
+        require(request, "member:payment_methods:manage")
         method = world.store.tables.methods.get(method_id)
         if method is None or method.member_id != membership.member_id:
             raise not_found("Payment method")
+        if membership.ended:
+            raise conflict("This membership has ended.")
     if flag is not None:
         memberships.set_cancel_flag(world, membership, at, flag)
     if metadata is not None:
-        memberships.change(world, membership, at, metadata={**membership.metadata, **metadata} if metadata else {})
+        memberships.change(world, membership, at, metadata=merged)
     if method_id is not None:
-        if membership.ended:
-            raise conflict("This membership has ended.")
         renewals.replace_method(world, membership, method_id, at)
     if days is not None:
-        _change_period(world, membership, days)
+        memberships.set_period(world, membership, at, days)
     return _show(request, membership)
-
-
-def _change_period(world: World, membership: Membership, days: int) -> None:
-    if membership.ended or membership.billing_period_days is None or membership.cancel_at_period_end:
-        raise conflict("Only a running recurring membership that is not set to cancel can change its billing period.")
-    memberships.change(world, membership, world.now(), billing_period_days=days)
 
 
 async def cancel(request: Request) -> Response:
     """At once unless `cancel_at_period_end` is true."""
     world, fields = world_of(request), await Fields.of(request)
     membership = _find(request)
-    at_period_end, reason = bool(fields.flag("cancel_at_period_end")), fields.text("reason")
-    fields.done("feedback_option_id")
+    at_period_end, text = bool(fields.flag("cancel_at_period_end")), fields.text("reason")
+    reason = memberships.reason_for(world.store.tables, text, fields.text("feedback_option_id"))
+    fields.done()
     memberships.cancel(world, membership, world.now(), at_period_end=at_period_end, reason=reason)
     return _show(request, membership)
 
@@ -182,12 +213,52 @@ async def extend(request: Request) -> Response:
     return _show(request, membership)
 
 
+async def apply_promo_code(request: Request) -> Response:
+    """POST …/apply_promo_code: lowers the next charges."""
+    world, fields = world_of(request), await Fields.of(request)
+    membership = _find(request)
+    code = fields.needed_text("promo_code", longest=100)
+    fields.done()
+    promotions.apply(world, membership, code, world.now())
+    return _show(request, membership)
+
+
+async def reactivate(request: Request) -> Response:
+    """POST …/reactivate, for what was bought once; `days` sets a new end."""
+    world, fields = world_of(request), await Fields.of(request)
+    membership = _find(request)
+    days = fields.integer("days", 1, 1095)
+    fields.done()
+    memberships.reactivate(world, membership, world.now(), days)
+    return _show(request, membership)
+
+
+async def transfer(request: Request) -> Response:
+    """POST …/transfer: a link whose opener becomes the owner, once."""
+    world, fields = world_of(request), await Fields.of(request)
+    membership = _find(request)
+    fields.done()
+    return answer({"url": transfers.offer(world, membership, world.now())})
+
+
+async def resync_access(request: Request) -> Response:
+    """POST …/resync_access: there is no access elsewhere that could differ, so nothing happens."""
+    fields = await Fields.of(request)
+    membership = _find(request)
+    fields.done()
+    return _show(request, membership)
+
+
 ROUTES = [
     Route("/memberships", list_memberships),
     Route("/memberships/{id}", read_membership),
     Route("/memberships/{id}", change_membership, methods=["PATCH"]),
+    Route("/memberships/{id}/apply_promo_code", apply_promo_code, methods=["POST"]),
     Route("/memberships/{id}/cancel", cancel, methods=["POST"]),
-    Route("/memberships/{id}/pause", pause, methods=["POST"]),
-    Route("/memberships/{id}/resume", resume, methods=["POST"]),
     Route("/memberships/{id}/extend", extend, methods=["POST"]),
+    Route("/memberships/{id}/pause", pause, methods=["POST"]),
+    Route("/memberships/{id}/reactivate", reactivate, methods=["POST"]),
+    Route("/memberships/{id}/resume", resume, methods=["POST"]),
+    Route("/memberships/{id}/resync_access", resync_access, methods=["POST"]),
+    Route("/memberships/{id}/transfer", transfer, methods=["POST"]),
 ]

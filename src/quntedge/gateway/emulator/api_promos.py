@@ -1,4 +1,6 @@
-"""API: promo codes. They can be kept and listed; the checkout page does not take them yet."""
+"""API: promo codes. Nothing but their status can be changed."""
+
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +21,8 @@ from quntedge.gateway.emulator.requests import (
 )
 from quntedge.kit.money import Money
 
+_STATUSES = ("active", "inactive", "archived", "expired")
+
 
 async def create_promo(request: Request) -> Response:
     """A percentage is given as a fraction: 0.2 is 20 %."""
@@ -26,6 +30,7 @@ async def create_promo(request: Request) -> Response:
     check_account(request, fields.text("account_id"))
     code, currency = fields.needed_text("code", longest=100), fields.currency("base_currency")
     kind = fields.choice("promo_type", ("percentage", "flat_amount"), "percentage")
+    stock, unlimited = fields.integer("stock", 0, 10**9), fields.flag("unlimited_stock")
     at = world.now()
     promo = Promo(
         id=world.store.new_id("promo"),
@@ -42,8 +47,8 @@ async def create_promo(request: Request) -> Response:
         one_per_customer=bool(fields.flag("one_per_customer")),
         plan_ids=fields.texts("plan_ids") or [],
         product_id=fields.text("product_id"),
-        stock=fields.integer("stock", 0, 10**9) or 0,
-        unlimited_stock=fields.flag("unlimited_stock") is not False,
+        stock=stock or 0,
+        unlimited_stock=stock is None if unlimited is None else unlimited,
         expires_at=fields.time("expires_at"),
         metadata=fields.metadata() or {},
     )
@@ -77,9 +82,19 @@ async def list_promos(request: Request) -> Response:
     check_query(request, (*PAGING, "status", "product_ids", "plan_ids"))
     if "account_id" not in request.query_params:
         raise bad_request("`account_id` is required.")
-    statuses = many(request, "status")
-    rows = (p for p in world.store.tables.promos.values() if not statuses or p.status in statuses)
-    return page(request, rows, world.sellers.promo)
+    statuses, products, plans = many(request, "status"), many(request, "product_ids"), many(request, "plan_ids")
+    if any(status not in _STATUSES for status in statuses):
+        raise bad_request(f"`status` must be one of {', '.join(_STATUSES)}.")
+    if "expired" in statuses:  # Whop's word for everything that is not active
+        statuses += ["inactive", "archived"]
+    rows = (
+        promo
+        for promo in world.store.tables.promos.values()
+        if (not statuses or promo.status in statuses)
+        and (not products or promo.product_id in products)
+        and (not plans or not set(plans).isdisjoint(promo.plan_ids))
+    )
+    return page(request, rows, world.sellers.listed_promo)
 
 
 async def read_promo(request: Request) -> Response:
@@ -97,9 +112,23 @@ async def delete_promo(request: Request) -> Response:
     return answer({"id": promo.id, "deleted": True})
 
 
+async def set_status(request: Request, status: str) -> Response:
+    """POST /promo_codes/{id}/activate and …/deactivate. What is archived stays so."""
+    world, fields = world_of(request), await Fields.of(request)
+    promo = find(world.store.tables.promos, request, "Promo code")
+    fields.done()
+    if promo.status == "archived":
+        raise conflict("This promo code is archived.")
+    promo.status = status
+    world.store.touch(promo, world.now())
+    return answer(world.sellers.promo(promo))
+
+
 ROUTES = [
     Route("/promo_codes", create_promo, methods=["POST"]),
     Route("/promo_codes", list_promos),
     Route("/promo_codes/{id}", read_promo),
     Route("/promo_codes/{id}", delete_promo, methods=["DELETE"]),
+    Route("/promo_codes/{id}/activate", partial(set_status, status="active"), methods=["POST"]),
+    Route("/promo_codes/{id}/deactivate", partial(set_status, status="inactive"), methods=["POST"]),
 ]

@@ -11,6 +11,18 @@ RETRY_DELAYS = (timedelta(days=1), timedelta(days=2), timedelta(days=2))
 TRIAL_NOTICE_BEFORE = timedelta(days=3)
 """How long before its end a trial is announced to end (the documentation names no number)."""
 
+CAPTURE_WITHIN = timedelta(days=5)
+"""How long a reserved amount can be captured."""
+
+PENDING_FOR = timedelta(days=3)
+"""How long a bank debit takes to clear."""
+
+DISPUTE_FEE = Money(1500, "usd")
+"""What a chargeback costs the seller, won or lost. An inquiry costs nothing."""
+
+ALERT_FEE = Money(2900, "usd")
+"""What a dispute alert costs the seller when it is charged for."""
+
 _PROCESSING_BASIS_POINTS = 270
 _PROCESSING_FIXED_CENTS = 30
 

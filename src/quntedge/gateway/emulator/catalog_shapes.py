@@ -1,5 +1,6 @@
 """The native JSON shapes of what the seller sets up: catalogue, checkouts, invoices, promo codes, webhooks, account."""
 
+import json
 from collections import Counter
 from decimal import Decimal
 
@@ -9,6 +10,24 @@ from quntedge.gateway.emulator.event_names import TESTABLE
 from quntedge.gateway.emulator.records import Checkout, Delivery, Endpoint, Invoice, Plan, Product, Promo
 from quntedge.gateway.emulator.store import Store
 from quntedge.gateway.emulator.wire import JsonObject, iso, iso_or_none, money, number
+
+ACCOUNT_ROUTE = "emulator"
+OWNER_ID = "user_emulatorowner"
+"""The account's owner: no buyer, and yet allowed everywhere."""
+
+_NOT_IN_PRODUCT_LISTS = ("custom_cta", "custom_cta_url", "custom_statement_descriptor", "marketplace_status")
+_NOT_IN_PLAN_LISTS = ("collect_tax", "deletable", "tax_type")
+_LISTED_OF_INVOICES = (
+    "id",
+    "created_at",
+    "due_date",
+    "email_address",
+    "fetch_invoice_token",
+    "line_items",
+    "number",
+    "payment_processing",
+    "status",
+)
 
 
 class SellerShapes:
@@ -25,7 +44,7 @@ class SellerShapes:
         """The one account there is."""
         return {
             **self._account_summary(),
-            "route": "emulator",
+            "route": ACCOUNT_ROUTE,
             "description": "An emulated account",
             "email": None,
             "logo_url": None,
@@ -41,7 +60,7 @@ class SellerShapes:
             "metadata": {},
             "orchestration_enabled": False,
             "owner": {
-                "id": "user_emulatorowner",
+                "id": OWNER_ID,
                 "name": "Emulated owner",
                 "username": "owner",
                 "profile_picture": {"url": "https://assets.invalid/avatar.png"},
@@ -89,6 +108,10 @@ class SellerShapes:
             "visibility": product.visibility,
         }
 
+    def listed_product(self, product: Product) -> JsonObject:
+        """A product as lists show it."""
+        return {name: value for name, value in self.product(product).items() if name not in _NOT_IN_PRODUCT_LISTS}
+
     def plan(self, plan: Plan) -> JsonObject:
         """A plan, also called variant; prices are JSON numbers in major units."""
         product = self._store.tables.products[plan.product_id]
@@ -100,7 +123,7 @@ class SellerShapes:
             "product": {"id": product.id, "title": product.title},
             "adaptive_pricing_enabled": False,
             "billing_period": plan.billing_period,
-            "collect_tax": False,
+            "collect_tax": bool(self._store.tables.tax_rates),
             "created_at": iso(plan.created_at),
             "currency": plan.currency,
             "custom_fields": [],
@@ -122,7 +145,7 @@ class SellerShapes:
             "sku": None,
             "split_pay_required_payments": None,
             "stock": plan.stock,
-            "tax_type": "unspecified",
+            "tax_type": plan.tax_type,
             "three_ds_level": None,
             "title": plan.title,
             "trial_period_days": plan.trial_period_days,
@@ -131,21 +154,26 @@ class SellerShapes:
             "visibility": plan.visibility,
         }
 
+    def listed_plan(self, plan: Plan) -> JsonObject:
+        """A plan as lists show it."""
+        return {name: value for name, value in self.plan(plan).items() if name not in _NOT_IN_PLAN_LISTS}
+
     def checkout(self, checkout: Checkout) -> JsonObject:
         """A checkout configuration with its purchase address."""
-        plan = self._store.tables.plans[checkout.plan_id]
+        plan = self._store.tables.plans.get(checkout.plan_id or "")
+        base = self._config.public_base_url
+        page = f"setup/{checkout.id}" if plan is None else f"checkout/{plan.id}?session={checkout.id}"
         return {
             "id": checkout.id,
             "account_id": self._config.account_id,
-            "company_id": self._config.account_id,
             "affiliate_code": checkout.affiliate_code,
             "created_at": iso(checkout.created_at),
             "currency": checkout.currency,
             "metadata": checkout.metadata,
             "mode": checkout.mode,
             "payment_method_configuration": None,
-            "plan": self._checkout_plan(plan),
-            "purchase_url": f"{self._config.public_base_url}/checkout/{plan.id}?session={checkout.id}",
+            "plan": None if plan is None else self._checkout_plan(plan),
+            "purchase_url": f"{base}/{page}",
             "redirect_url": checkout.redirect_url,
             "three_ds_level": checkout.three_ds_level,
             "updated_at": iso(checkout.updated_at),
@@ -171,6 +199,7 @@ class SellerShapes:
         """An invoice: no total of its own, lines as JSON numbers."""
         plan = self._store.tables.plans[invoice.plan_id]
         product = self._store.tables.products[invoice.product_id]
+        payable = invoice.status in ("open", "past_due")
         lines = [
             {
                 "label": line.label,
@@ -183,8 +212,8 @@ class SellerShapes:
         ]
         return {
             "id": invoice.id,
-            "automatically_finalizes_at": None,
-            "charge_buyer_fee": False,
+            "automatically_finalizes_at": iso_or_none(invoice.finalizes_at),
+            "charge_buyer_fee": invoice.charge_buyer_fee,
             "collection_method": invoice.collection_method,
             "company": {"id": self._config.account_id},
             "created_at": iso(invoice.created_at),
@@ -202,15 +231,35 @@ class SellerShapes:
             "mailing_address": None,
             "member": None if invoice.member_id is None else {"id": invoice.member_id},
             "number": invoice.number,
-            "pay_online_url": None,
+            "pay_online_url": f"{self._config.public_base_url}/invoice/{invoice.id}" if payable else None,
             "payment": None if invoice.payment_id is None else {"id": invoice.payment_id},
-            "payment_processing": False,
+            "payment_processing": self._is_processing(invoice),
             "product": {"id": product.id, "title": product.title},
             "status": invoice.status,
-            "subscription_billing_anchor_at": None,
+            "subscription_billing_anchor_at": iso_or_none(invoice.anchor_at),
             "updated_at": iso(invoice.updated_at),
-            "user": None,
+            "user": self._invoice_user(invoice),
         }
+
+    def listed_invoice(self, invoice: Invoice) -> JsonObject:
+        """An invoice as lists show it: the short form."""
+        whole = self.invoice(invoice)
+        short = {name: whole[name] for name in _LISTED_OF_INVOICES}
+        short["current_plan"] = {name: whole["current_plan"][name] for name in ("id", "currency", "formatted_price")}
+        user = whole["user"]
+        short["user"] = None if user is None else {name: user[name] for name in ("id", "name", "username")}
+        return short
+
+    def _is_processing(self, invoice: Invoice) -> bool:
+        payment = self._store.tables.payments.get(invoice.payment_id or "")
+        return payment is not None and payment.collects_at is not None
+
+    def _invoice_user(self, invoice: Invoice) -> JsonObject | None:
+        member = self._store.tables.members.get(invoice.member_id or "")
+        if member is None:
+            return None
+        person = self._store.tables.people[member.user_id]
+        return {"id": person.id, "email": person.email, "name": person.name, "username": person.username}
 
     def promo(self, promo: Promo) -> JsonObject:
         """A promo code; a percentage is a fraction."""
@@ -239,13 +288,17 @@ class SellerShapes:
             "uses": promo.uses,
         }
 
+    def listed_promo(self, promo: Promo) -> JsonObject:
+        """A promo code as lists show it."""
+        return {name: value for name, value in self.promo(promo).items() if name != "account"}
+
     def endpoint(self, endpoint: Endpoint, *, reveal_secret: bool = False) -> JsonObject:
         """A webhook endpoint. The secret is shown once, in the answer to its creation."""
         return {
             "id": endpoint.id,
             "api_version": "v1",
             "api_version_date": endpoint.api_version_date,
-            "child_resource_events": False,
+            "child_resource_events": endpoint.child_resource_events,
             "consecutive_failures": endpoint.consecutive_failures,
             "created_at": iso(endpoint.created_at),
             "disabled_at": iso_or_none(endpoint.disabled_at),
@@ -260,6 +313,10 @@ class SellerShapes:
             "webhook_secret": endpoint.secret if reveal_secret else None,
         }
 
+    def listed_endpoint(self, endpoint: Endpoint) -> JsonObject:
+        """A webhook endpoint as lists show it."""
+        return {name: value for name, value in self.endpoint(endpoint).items() if name != "testable_events"}
+
     def delivery(self, delivery: Delivery, request_body: JsonObject) -> JsonObject:
         """One attempt, with the body that was sent."""
         return {
@@ -268,12 +325,25 @@ class SellerShapes:
             "replayed_from": delivery.replayed_from,
             "request_body": request_body,
             "resource_id": self._config.account_id,
-            "response_body": {"text": delivery.response_body},
+            "response_body": response_document(delivery.response_body),
             "response_code": delivery.response_code,
             "sent_at": iso(delivery.created_at),
             "success": delivery.success,
-            "total_time": delivery.total_time_ms,
+            "total_time": delivery.total_time_ms / 1000,
         }
+
+
+def response_document(text: str) -> JsonObject | None:
+    """An endpoint's answer as the list of deliveries shows it: its JSON object, or what it said instead."""
+    if not text:
+        return None
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if isinstance(document, dict):
+        return document
+    return {"error": "The response is not a JSON object.", "raw_body": text[:100]}
 
 
 def formatted_price(plan: Plan) -> str:

@@ -1,20 +1,24 @@
 """The hosted checkout: where the seller sends the buyer, and where card numbers are typed."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from quntedge.gateway.emulator import pages, purchases
+from quntedge.gateway.emulator import pages, promotions, purchases
+from quntedge.gateway.emulator.billing import first_charge
 from quntedge.gateway.emulator.cards import CHALLENGE_PASSWORD, CardProblem, read_card
-from quntedge.gateway.emulator.control import return_url
-from quntedge.gateway.emulator.records import Checkout, Payment, Plan
+from quntedge.gateway.emulator.errors import ApiFault
+from quntedge.gateway.emulator.pricing import price
+from quntedge.gateway.emulator.records import Checkout, Payment, Plan, Promo
 from quntedge.gateway.emulator.requests import world_of
+from quntedge.gateway.emulator.returns import return_url
 
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
-_GONE = ("This checkout is not available", "The link is wrong, was withdrawn, or the plan is no longer sold.")
+GONE = ("This checkout is not available", "The link is wrong, was withdrawn, or the plan is no longer sold.")
+_TAX_WORDS = {"inclusive": "(included)", "exclusive": "(added)"}
 _FIELDS = ("email", "name", "card_number", "card_expiry", "card_cvc")
 
 
@@ -24,6 +28,8 @@ class _Desk:
 
     plan: Plan
     checkout: Checkout | None
+    promo: Promo | None = None
+    country: str | None = None
 
 
 def _desk(request: Request) -> _Desk | None:
@@ -43,9 +49,12 @@ def _show(
     request: Request, desk: _Desk, typed: dict[str, str], problem: str | None = None, status: int = 200
 ) -> Response:
     world = world_of(request)
-    product = world.store.tables.products[desk.plan.product_id]
+    tables = world.store.tables
+    product = tables.products[desk.plan.product_id]
     trial = bool(desk.plan.trial_period_days)
-    due, then = pages.price_lines(desk.plan, trial=trial)
+    then = pages.price_lines(desk.plan, trial=trial)[1]
+    cost = price(tables, desk.plan, first_charge(desk.plan, trial=trial), desk.promo, desk.country)
+    due = cost.total.format()
     values = {
         "title": f"Pay {world.config.account_title}",
         "seller": world.config.account_title,
@@ -53,29 +62,52 @@ def _show(
         "plan": desk.plan.title or product.title,
         "description": desk.plan.description,
         "due": due,
+        "discount": cost.discount.format() if cost.discount else None,
+        "tax": None if cost.tax is None else f"{cost.tax.amount.format()} {_TAX_WORDS[cost.tax.behavior]}",
+        "countries": sorted(tables.tax_rates),
         "then": then,
         "trial": trial,
         # The card is never sent back into the page, as any real checkout does.
-        "typed": {"email": typed.get("email", ""), "name": typed.get("name", "")},
+        "typed": {name: typed.get(name, "") for name in ("email", "name", "promo_code", "country")},
         "problem": problem,
     }
     return pages.page("checkout.html", values, status)
 
 
 async def show(request: Request) -> Response:
-    """The form; `?email=` fills in the address."""
-    desk = _desk(request)
+    """The form; `?email=`, `?promo_code=` and `?country=` fill it in."""
+    desk, query = _desk(request), request.query_params
     if desk is None:
-        return pages.notice(*_GONE, status=404)
-    return _show(request, desk, {"email": request.query_params.get("email", "")})
+        return pages.notice(*GONE, status=404)
+    return _show_terms(request, desk, {name: query.get(name, "") for name in ("email", "promo_code", "country")})
+
+
+def _show_terms(request: Request, desk: _Desk, typed: dict[str, str]) -> Response:
+    try:
+        return _show(request, _with_terms(request, desk, typed), typed)
+    except ApiFault as problem:
+        return _show(request, desk, typed, problem.message)
+
+
+def _with_terms(request: Request, desk: _Desk, typed: dict[str, str]) -> _Desk:
+    """The desk with the code and the country the buyer typed. Raises ApiFault 400 for a code that cannot be used."""
+    world = world_of(request)
+    country = typed.get("country", "").strip().lower()
+    promo = promotions.look_up(world, typed.get("promo_code"))
+    if promo is not None:
+        person = world.store.person_by_email(typed.get("email", "").strip().casefold())
+        promotions.check(world, promo, desk.plan, person, world.now())
+    return replace(desk, promo=promo, country=country if country in world.store.tables.tax_rates else None)
 
 
 async def pay(request: Request) -> Response:
-    """Pays, shows why not, or leads to the bank's challenge."""
+    """Pays, shows why not, or leads to the bank's challenge. The button `apply` only counts the price again."""
     world, desk = world_of(request), _desk(request)
     form = await pages.form_of(request)
     if desk is None:
-        return pages.notice(*_GONE, status=404)
+        return pages.notice(*GONE, status=404)
+    if form.get("action") == "apply":
+        return _show_terms(request, desk, form)
     email, name = form.get("email", "").strip(), form.get("name", "").strip()
     if not EMAIL.fullmatch(email) or len(email) > 254:
         return _show(request, desk, form, "Please give an e-mail address, such as kim@company.com.", 422)
@@ -83,11 +115,13 @@ async def pay(request: Request) -> Response:
         return _show(request, desk, form, "Please give a name of at most 100 characters.", 422)
     at = world.now()
     try:
+        desk = _with_terms(request, desk, form)
         number, expiry, cvc = (form.get(field, "") for field in _FIELDS[2:])
         card = read_card(number, expiry, cvc, at)
-    except CardProblem as problem:
+    except (CardProblem, ApiFault) as problem:
         return _show(request, desk, form, str(problem), 422)
-    outcome = purchases.buy(world, purchases.Order(desk.plan, desk.checkout, email, card, name or None), at)
+    order = purchases.Order(desk.plan, desk.checkout, email, card, name or None, desk.promo, desk.country)
+    outcome = purchases.buy(world, order, at)
     if outcome.kind == "declined":
         return _show(request, desk, form, outcome.payment.failure_message, 402)
     if outcome.kind == "challenge":
@@ -97,7 +131,7 @@ async def pay(request: Request) -> Response:
 
 def _leave(request: Request, payment: Payment) -> Response:
     checkout = world_of(request).store.tables.checkouts.get(payment.checkout_id or "")
-    target = None if checkout is None else return_url(checkout.redirect_url, payment)
+    target = return_url(payment.return_url if checkout is None else checkout.redirect_url, payment)
     if target is not None:
         return pages.redirect(target)
     return pages.notice("Thank you", f"Your payment {payment.id} went through. You can close this page.")
@@ -128,12 +162,11 @@ async def answer_challenge(request: Request) -> Response:
     purchases.answer_challenge(world, payment, world.now(), passed=passed)
     if passed:
         return _leave(request, payment)
+    if payment.membership_id is not None or payment.by_api:
+        return pages.notice("Not confirmed", payment.failure_message or "", 402)
     session = f"?session={payment.checkout_id}" if payment.checkout_id else ""
-    values = {
-        "title": "Not confirmed",
-        "text": payment.failure_message,
-        "again": f"/checkout/{payment.plan_id}{session}",
-    }
+    page = f"/checkout/{payment.plan_id}{session}" if payment.invoice_id is None else f"/invoice/{payment.invoice_id}"
+    values = {"title": "Not confirmed", "text": payment.failure_message, "again": page}
     return pages.page("again.html", values, 402)
 
 

@@ -2,17 +2,21 @@
 
 
 class ApiFault(Exception):
-    """An answer other than success: HTTP status, Whop's error type, and a sentence for people."""
+    """An answer other than success: HTTP status, Whop's error type, a sentence for people, sometimes a code."""
 
-    def __init__(self, status: int, type_: str, message: str) -> None:
+    def __init__(self, status: int, type_: str, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.type = type_
         self.message = message
+        self.code = code
+        self.headers: dict[str, str] = {}
+        """Headers of the answer besides the usual ones."""
 
     def body(self) -> dict[str, object]:
         """The answer in Whop's form."""
-        return {"error": {"type": self.type, "message": self.message}}
+        code = {} if self.code is None else {"code": self.code}
+        return {"error": {"type": self.type, "message": self.message, **code}}
 
 
 def bad_request(message: str) -> ApiFault:

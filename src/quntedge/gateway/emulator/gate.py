@@ -1,156 +1,81 @@
-"""What stands before every API call: the key, the API version, and idempotency of writes."""
+"""What stands before every API call: the key, the API version, the rate limit, and idempotency of writes."""
 
 import hashlib
-import hmac
-import json
-import re
-from dataclasses import dataclass, field
-from datetime import timedelta
+import itertools
+from collections.abc import Iterator
 
 from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from quntedge.gateway.emulator.errors import ApiFault, bad_request, forbidden, unauthorized
-from quntedge.gateway.emulator.records import KeptAnswer
-from quntedge.gateway.emulator.requests import MAX_BODY_BYTES, fault_answer
+from quntedge.gateway.emulator.credentials import authenticate, remember
+from quntedge.gateway.emulator.errors import ApiFault, forbidden
+from quntedge.gateway.emulator.idempotency import Once, Write, applies
+from quntedge.gateway.emulator.limits import RateLimiter, operation_of
+from quntedge.gateway.emulator.requests import fault_answer
+from quntedge.gateway.emulator.versions import requested_version
 from quntedge.gateway.emulator.world import World
 
-OLDEST_VERSION = "2026-09-02-1"
-"""The emulator speaks native shapes only; Whop itself would answer older versions in older shapes."""
 
-KEPT_FOR = timedelta(hours=24)
-_VERSION = re.compile(r"20\d\d-\d\d-\d\d(-\d{1,2})?", re.ASCII)
-
-
-@dataclass(slots=True)
 class Gate:
-    """Pure ASGI. Wraps the API application."""
+    """Pure ASGI. Wraps the API application. Every answer that passes carries an `X-Request-Id`."""
 
-    app: ASGIApp
-    world: World
+    def __init__(self, app: ASGIApp, world: World, limiter: RateLimiter) -> None:
+        self._app = app
+        self._world = world
+        self._limiter = limiter
+        self._once = Once(app, world)
+        self._request_ids = _request_ids(world.config.seed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        request_id = (b"x-request-id", next(self._request_ids))
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), request_id]
+            await send(message)
+
         try:
-            self._check_key(headers)
-            version = _check_version(headers)
-            key = headers.get("idempotency-key") if scope["method"] == "POST" else None
-            if key is None:
-                await self.app(scope, receive, send)
-            else:
-                await self._once(key, version, scope, receive, send)
+            await self._let_through(scope, receive, send_named)
         except ApiFault as fault:
-            await fault_answer(fault)(scope, receive, send)
+            await fault_answer(fault)(scope, receive, send_named)
 
-    def _check_key(self, headers: Headers) -> None:
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        expected = self.world.config.api_key.encode()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), expected):
-            raise unauthorized()
-
-    async def _once(self, key: str, version: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lets a write through once; the same key gets the same answer again, refusals included."""
-        if not 1 <= len(key.encode()) <= 255:
-            raise bad_request("The Idempotency-Key must have 1 to 255 bytes.")
-        body = await _read_body(receive)
-        parts = [scope["path"], scope.get("query_string", b"").decode("latin-1"), version]
-        fingerprint = hashlib.sha256(json.dumps(parts).encode() + body).hexdigest()
-        known = self._look_up(key)
-        if known is None:
-            await self._first_time(key, fingerprint, body, scope, send)
-            return
-        if known.fingerprint != fingerprint:
-            raise ApiFault(
-                400, "idempotency_key_mismatch", "This Idempotency-Key was used for another request. Use a new one."
-            )
-        if known.status is None:
-            raise ApiFault(
-                409, "idempotency_request_in_progress", "A request with this Idempotency-Key is still running."
-            )
-        response = Response(known.body, known.status, {"Idempotent-Replayed": "true"}, "application/json")
-        await response(scope, receive, send)
-
-    def _look_up(self, key: str) -> KeptAnswer | None:
-        answers, horizon = self.world.store.tables.answers, self.world.now() - KEPT_FOR
-        while answers and answers[oldest := next(iter(answers))].at < horizon:
-            del answers[oldest]
-        return answers.get(key)
-
-    async def _first_time(self, key: str, fingerprint: str, body: bytes, scope: Scope, send: Send) -> None:
-        kept = self.world.store.tables.answers[key] = KeptAnswer(fingerprint, self.world.now())
-        recorder = _Recorder(send)
-        await self.app(scope, _replaying(body), recorder)
-        # Server errors are not kept as answers: as at Whop, their outcome stays unknown and the key stays taken.
-        if recorder.status < 500:
-            kept.status, kept.body = recorder.status, recorder.body.decode()
-            self.world.store.changes += 1
+    async def _let_through(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        caller = authenticate(self._world, headers.get("authorization", ""))
+        remember(scope, caller)
+        if self._limiter.per_minute:
+            operation = operation_of(scope["method"], scope["path"])
+            self._limiter.take(caller.name, operation, self._world.now())
+        version = requested_version(headers.get("api-version-date"))
+        key = headers.get("idempotency-key")
+        if key is None or not applies(scope):
+            await self._app(scope, receive, send)
+        else:
+            await self._once.handle(Write(key, caller, version), scope, receive, send)
 
 
-@dataclass(slots=True)
-class _Recorder:
-    """Passes an answer on and keeps a copy."""
-
-    send: Send
-    status: int = 500
-    body: bytearray = field(default_factory=bytearray)
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        elif message["type"] == "http.response.body":
-            self.body += message.get("body", b"")
-        await self.send(message)
+def _request_ids(seed: int) -> Iterator[bytes]:
+    """Distinct within one run, and the same in every run."""
+    for number in itertools.count(1):
+        digest = hashlib.blake2b(f"{seed}:{number}".encode(), digest_size=10).hexdigest()
+        yield f"req_{digest}".encode()
 
 
-def is_version(text: str) -> bool:
-    """Whether a text has the form of an API version, such as 2026-10-15-1."""
-    return _VERSION.fullmatch(text) is not None
-
-
-def _check_version(headers: Headers) -> str:
-    version = headers.get("api-version-date")
-    if version is None:
-        return ""
-    if not is_version(version) or version < OLDEST_VERSION:
-        raise bad_request(f"Unknown Api-Version-Date. The emulator speaks {OLDEST_VERSION} and later.")
-    return version
-
-
-async def _read_body(receive: Receive) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            raise ApiFault(413, "payload_too_large", "The request body is too large.")
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            return bytes(body)
-
-
-def _replaying(body: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
-
-
-@dataclass(slots=True)
 class SameOrigin:
     """Keeps other websites from moving the clock through the visitor's browser: `/_control` needs no key."""
 
-    app: ASGIApp
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             headers = Headers(scope=scope)
             origin = headers.get("origin")
             if origin is not None and origin.partition("://")[2] != headers.get("host"):
-                await fault_answer(forbidden("This may only be asked from the emulator's own pages."))(
-                    scope, receive, send
-                )
+                refused = fault_answer(forbidden("This may only be asked from the emulator's own pages."))
+                await refused(scope, receive, send)
                 return
-        await self.app(scope, receive, send)
+        await self._app(scope, receive, send)

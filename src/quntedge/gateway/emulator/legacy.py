@@ -1,8 +1,12 @@
 """The legacy JSON shapes: what endpoints without a version pin receive, and every refund webhook."""
 
+from decimal import Decimal
+
 from quntedge.gateway.emulator.config import EmulatorConfig
+from quntedge.gateway.emulator.discounts import next_price
+from quntedge.gateway.emulator.payment_shapes import instrument, reference_status, reference_value
 from quntedge.gateway.emulator.records import Member, Membership, Payment, Person, Refund
-from quntedge.gateway.emulator.shapes import BuyerShapes, instrument, refundable
+from quntedge.gateway.emulator.shapes import BuyerShapes
 from quntedge.gateway.emulator.store import Store
 from quntedge.gateway.emulator.wire import JsonObject, iso, iso_or_none, number
 
@@ -31,7 +35,7 @@ class LegacyShapes:
     def membership(self, membership: Membership) -> JsonObject:
         """MembershipLegacy: nested objects, `renewal_period_*`."""
         person = self._store.tables.people[membership.user_id]
-        renewal = membership.renewal_price
+        renewal = next_price(self._store.tables, membership)
         paid = next((p.total for p in self._store.payments_of(membership.id) if p.status == "paid"), None)
         return {
             "id": membership.id,
@@ -54,9 +58,9 @@ class LegacyShapes:
             "member": {"id": membership.member_id},
             "metadata": membership.metadata,
             "payment_collection_paused": membership.paused_at is not None,
-            "plan": self._plan(membership.plan_id),
-            "product": self._product(membership.product_id),
-            "promo_code": None,
+            "plan": _only(self._plan(membership.plan_id), "id", "metadata"),
+            "product": _only(self._product(membership.product_id), "id", "title", "metadata"),
+            "promo_code": None if membership.promo_code_id is None else {"id": membership.promo_code_id},
             "renewal_period_end": iso_or_none(membership.current_period_end),
             "renewal_period_start": iso_or_none(membership.current_period_start),
             "status": membership.status,
@@ -76,20 +80,20 @@ class LegacyShapes:
             "amount_after_fees": net,
             "application_fee": None,
             "company": self._company(),
-            "disputes": None,
+            "disputes": [self._short_dispute(found) for found in payment.dispute_ids] or None,
             "fees": [],
             "financing_transactions": [],
             "last_payment_attempt": native["last_payment_attempt_at"],
             "next_payment_attempt": native["next_payment_attempt_at"],
-            "refundable": refundable(payment),
+            "refundable": native["refundable"],
             "refunded_amount": number(payment.refunded) if payment.refunded else None,
             "refunds": [self._short_refund(refund) for refund in self._store.refunds_of(payment.id)],
             "resolutions": None,
             "settlement_amount": net,
             "settlement_currency": payment.total.currency,
-            "subtotal": total,
-            "tax_amount": None,
-            "tax_refunded_amount": 0,
+            "subtotal": total if payment.subtotal is None else number(payment.subtotal),
+            "tax_amount": None if payment.tax is None else number(payment.tax),
+            "tax_refunded_amount": 0 if payment.tax_refunded is None else number(payment.tax_refunded),
             "total": total,
             "usd_total": total if payment.total.currency == "usd" else None,
             "user": self._user(person),
@@ -105,7 +109,10 @@ class LegacyShapes:
             "card_exp_month": method.exp_month,
             "card_exp_year": method.exp_year,
             "payment_method_type": "card",
-            "payment_instrument": instrument(method),
+            "payment_instrument": {
+                **instrument(method),
+                "card": {"brand": method.brand, "last4": method.last4},
+            },
             "payment_method": {
                 "id": method.id,
                 "created_at": iso(method.created_at),
@@ -126,7 +133,33 @@ class LegacyShapes:
             "membership": None if membership is None else {"id": membership.id, "status": membership.status},
             "plan": self._plan(payment.plan_id),
             "product": self._product(payment.product_id),
-            "promo_code": None,
+            "promo_code": self._promo(payment.promo_code_id),
+        }
+
+    def _promo(self, promo_id: str | None) -> JsonObject | None:
+        promo = self._store.tables.promos.get(promo_id or "")
+        if promo is None:
+            return None
+        return {
+            "id": promo.id,
+            "amount_off": float(Decimal(promo.amount_off)),
+            "base_currency": promo.currency,
+            "code": promo.code,
+            "number_of_intervals": promo.promo_duration_months,
+            "promo_type": promo.promo_type,
+        }
+
+    def _short_dispute(self, dispute_id: str) -> JsonObject:
+        dispute = self._store.tables.disputes[dispute_id]
+        return {
+            "id": dispute.id,
+            "amount": number(dispute.amount),
+            "currency": dispute.amount.currency,
+            "editable": dispute.editable,
+            "needs_response_by": iso_or_none(dispute.evidence_due_at),
+            "notes": None,
+            "reason": dispute.reason,
+            "status": "closed" if dispute.status == "prevented" else dispute.status,
         }
 
     def _short_refund(self, refund: Refund) -> JsonObject:
@@ -142,15 +175,18 @@ class LegacyShapes:
         """RefundLegacy: no `updated_at` and no reason, whatever the endpoint's pin."""
         payment = self._store.tables.payments[refund.payment_id]
         legacy_payment = self.payment(payment)
+        shown = {key: legacy_payment[key] for key in _REFUND_PAYMENT_KEYS if key in legacy_payment}
+        shown["plan"] = _only(shown["plan"], "id", "metadata")
+        shown["product"] = _only(shown["product"], "id", "metadata")
         return {
             **self._short_refund(refund),
             "metadata": refund.metadata,
-            "payment": {key: legacy_payment[key] for key in _REFUND_PAYMENT_KEYS if key in legacy_payment},
+            "payment": shown,
             "provider": "stripe",
             "provider_created_at": iso(refund.created_at),
-            "reference_status": "pending" if refund.status == "pending" else "unavailable",
-            "reference_type": None,
-            "reference_value": None,
+            "reference_status": reference_status(refund),
+            "reference_type": "acquirer_reference_number" if refund.status == "succeeded" else None,
+            "reference_value": reference_value(refund),
         }
 
     def member(self, member: Member) -> JsonObject:
@@ -234,3 +270,8 @@ def _cancelation_status(membership: Membership) -> str | None:
     if membership.status == "canceled":
         return "left"
     return "canceling" if membership.cancel_at_period_end else None
+
+
+def _only(values: JsonObject, *names: str) -> JsonObject:
+    """The named members: the legacy models nest the same things with more or fewer of them."""
+    return {name: values[name] for name in names}

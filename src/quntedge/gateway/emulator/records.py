@@ -49,6 +49,8 @@ class Plan(Record):
     release_method: str = "buy_now"
     stock: int | None = None
     unlimited_stock: bool = True
+    tax_type: str = "unspecified"
+    """`inclusive`, `exclusive`, or `unspecified`, which follows the account."""
     metadata: Metadata = field(default_factory=dict)
 
     @property
@@ -67,7 +69,8 @@ class Checkout(Record):
     """A checkout configuration: a link that can be used any number of times until it is deleted."""
 
     mode: str
-    plan_id: str
+    plan_id: str | None
+    """None in mode `setup`, which saves a card and sells nothing."""
     redirect_url: str | None = None
     affiliate_code: str | None = None
     currency: str | None = None
@@ -83,6 +86,8 @@ class Person(Record):
     username: str
     name: str | None = None
     trialed_plan_ids: list[str] = field(default_factory=list)
+    country: str | None = None
+    """Lower-case ISO 3166 code the buyer gave at the checkout; decides on taxes."""
 
 
 @dataclass(slots=True)
@@ -92,6 +97,7 @@ class Member(Record):
     user_id: str
     joined_at: datetime
     status: str = "joined"
+    banned: bool = False
     announced: bool = False
     """True once member.created was sent, which waits for the first purchase that worked."""
 
@@ -131,6 +137,8 @@ class Membership(Record):
     canceled_at: datetime | None = None
     cancel_option: str | None = None
     cancellation_reason: str | None = None
+    feedback_label: str | None = None
+    """The account's own reason to cancel that the buyer picked, in the words of that time."""
     paused_at: datetime | None = None
     paused_until: datetime | None = None
     metadata: Metadata = field(default_factory=dict)
@@ -140,6 +148,10 @@ class Membership(Record):
     declines_ahead: int = 0
     """How many of the next automatic charges are to be declined, whatever the card."""
     decline_code_ahead: str = "insufficient_funds"
+    promo_code_id: str | None = None
+    promo_charges_left: int | None = None
+    """How many of the next charges the promo code lowers; None means all of them."""
+    collection_method: str = "charge_automatically"
 
     @property
     def ended(self) -> bool:
@@ -157,6 +169,7 @@ class Payment(Record):
     product_id: str
     billing_reason: str
     total: Money
+    """What is collected: after the discount, with exclusive tax."""
     refunded: Money
     status: str = "open"
     substatus: str = "pending"
@@ -174,6 +187,30 @@ class Payment(Record):
     failure_message: str | None = None
     three_ds_verified: bool = False
     metadata: Metadata = field(default_factory=dict)
+    subtotal: Money | None = None
+    """Before discount and tax; None means the same as `total`."""
+    tax: Money | None = None
+    tax_behavior: str | None = None
+    tax_refunded: Money | None = None
+    promo_code_id: str | None = None
+    quote_id: str | None = None
+    invoice_id: str | None = None
+    collects_at: datetime | None = None
+    """When a charge that was asked for through the API is made: collection runs in the background."""
+    capture: bool = True
+    """False only reserves the amount; it is collected by a capture."""
+    auto_capture_minutes: int | None = None
+    released_at: datetime | None = None
+    """When a reserved amount is captured by itself, or lapses."""
+    by_api: bool = False
+    """A first payment that a server asked for: it can be retried, while each try at the checkout is a new payment."""
+    off_session: bool = True
+    return_url: str | None = None
+    dispute_ids: tuple[str, ...] = ()
+    dispute_alerted_at: datetime | None = None
+    auto_refunded: bool = False
+    refund_script: Metadata | None = None
+    """How the next refund is to end: `status`, `failure_reason`, `after_seconds`."""
 
 
 @dataclass(slots=True)
@@ -187,6 +224,11 @@ class Refund(Record):
     failure_reason: str | None = None
     failure_message: str | None = None
     settles_at: datetime | None = None
+    outcome: str = "succeeded"
+    """How it will end when it settles."""
+    failure_ahead: str | None = None
+    """Why, should it end badly."""
+    visa_rdr: bool = False
     metadata: Metadata = field(default_factory=dict)
 
 
@@ -219,6 +261,13 @@ class Invoice(Record):
     email_address: str | None = None
     customer_name: str | None = None
     due_date: datetime | None = None
+    payment_method_id: str | None = None
+    membership_id: str | None = None
+    finalizes_at: datetime | None = None
+    due_at: datetime | None = None
+    """When something happens to it by itself next: sent, overdue, given up."""
+    anchor_at: datetime | None = None
+    charge_buyer_fee: bool = False
 
 
 @dataclass(slots=True)
@@ -254,7 +303,10 @@ class Endpoint(Record):
     secret: str
     api_version_date: str | None
     enabled: bool = True
+    child_resource_events: bool = False
+    """True: only events of connected accounts, of which there are none here."""
     consecutive_failures: int = 0
+    """How many messages in a row failed at their first attempt."""
     failing_since: datetime | None = None
     last_failure_at: datetime | None = None
     disabled_at: datetime | None = None

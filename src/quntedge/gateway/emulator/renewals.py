@@ -4,7 +4,15 @@ from datetime import datetime, timedelta
 
 from quntedge.gateway.emulator import memberships
 from quntedge.gateway.emulator.billing import retry_delay
-from quntedge.gateway.emulator.cards import Decline, decline_off_session
+from quntedge.gateway.emulator.cards import (
+    CHALLENGE_FAILED,
+    NOT_CONFIRMED,
+    Decline,
+    decline_off_session,
+    declined_with,
+)
+from quntedge.gateway.emulator.discounts import promo_of
+from quntedge.gateway.emulator.pricing import price
 from quntedge.gateway.emulator.records import Membership, Payment
 from quntedge.gateway.emulator.world import World
 from quntedge.kit.money import Money
@@ -32,7 +40,10 @@ def announce_trial_end(world: World, membership: Membership, at: datetime) -> No
 
 def _renew(world: World, membership: Membership, at: datetime) -> None:
     """Bills the next period. Renewals carry no metadata and no checkout: integrations report both missing."""
-    price = membership.renewal_price or Money.zero(membership.initial_price.currency)
+    tables = world.store.tables
+    listed = membership.renewal_price or Money.zero(membership.initial_price.currency)
+    country = tables.people[membership.user_id].country
+    cost = price(tables, tables.plans[membership.plan_id], listed, promo_of(tables, membership), country)
     payment = Payment(
         id=world.store.new_id("pay"),
         created_at=at,
@@ -42,10 +53,14 @@ def _renew(world: World, membership: Membership, at: datetime) -> None:
         plan_id=membership.plan_id,
         product_id=membership.product_id,
         billing_reason="subscription_cycle",
-        total=price,
-        refunded=Money.zero(price.currency),
+        total=cost.total,
+        refunded=Money.zero(listed.currency),
         membership_id=membership.id,
         payment_method_id=membership.payment_method_id,
+        subtotal=cost.subtotal,
+        tax=None if cost.tax is None else cost.tax.amount,
+        tax_behavior=None if cost.tax is None else cost.tax.behavior,
+        promo_code_id=cost.promo_id,
     )
     world.store.add_payment(payment)
     world.announcer.emit("payment.created", payment, at)
@@ -57,15 +72,23 @@ def attempt(world: World, membership: Membership, payment: Payment, at: datetime
     payment.payment_method_id = membership.payment_method_id
     payment.last_payment_attempt_at = at
     world.schedule_retry(payment, None)
-    decline = _decline(world, membership)
+    decline = decline_now(world, membership)
     if decline is not None:
         _declined(world, membership, payment, decline, at)
         return False
+    _paid(world, membership, payment, at)
+    return True
+
+
+def _paid(world: World, membership: Membership, payment: Payment, at: datetime) -> None:
     payment.status, payment.substatus, payment.paid_at = "paid", "succeeded", at
     payment.decline_code = payment.failure_message = None
     world.store.touch(payment, at)
     world.announcer.emit("payment.succeeded", payment, at)
     start = membership.current_period_end or at
+    left = membership.promo_charges_left
+    if left and payment.promo_code_id is not None and payment.subtotal:
+        left -= 1
     memberships.change(
         world,
         membership,
@@ -73,20 +96,27 @@ def attempt(world: World, membership: Membership, payment: Payment, at: datetime
         status="active",
         current_period_start=start,
         current_period_end=start + timedelta(days=membership.billing_period_days or 0),
+        promo_charges_left=left,
     )
-    return True
 
 
-def _decline(world: World, membership: Membership) -> Decline | None:
+def decline_now(world: World, membership: Membership) -> Decline | None:
+    """Why a charge of the membership's card would be refused now; None when it pays. Uses up a scripted decline."""
     if membership.declines_ahead:
         membership.declines_ahead -= 1
-        return Decline(membership.decline_code_ahead, "The card was declined.")
+        world.store.mark(membership)
+        return declined_with(membership.decline_code_ahead)
     method = world.store.tables.methods.get(membership.payment_method_id or "")
-    return _NO_METHOD if method is None else decline_off_session(method.behaviour)
+    if method is None:
+        return _NO_METHOD
+    if method.behaviour == "always_challenges":
+        return NOT_CONFIRMED
+    return decline_off_session(method.behaviour)
 
 
 def _declined(world: World, membership: Membership, payment: Payment, decline: Decline, at: datetime) -> None:
-    payment.substatus = "past_due"
+    challenged = decline.code == NOT_CONFIRMED.code
+    payment.substatus = "incomplete" if challenged else "past_due"
     payment.payments_failed += 1
     payment.decline_code, payment.failure_message = decline.code, decline.message
     delay = retry_delay(payment.payments_failed)
@@ -95,7 +125,7 @@ def _declined(world: World, membership: Membership, payment: Payment, decline: D
         delay = timedelta(days=membership.billing_period_days or 1)
     world.schedule_retry(payment, None if delay is None else at + delay)
     world.store.touch(payment, at)
-    world.announcer.emit("payment.failed", payment, at)
+    world.announcer.emit("payment.requires_action" if challenged else "payment.failed", payment, at)
     if membership.status != "past_due":
         memberships.change(world, membership, at, status="past_due")
     if delay is None:
@@ -106,6 +136,21 @@ def _declined(world: World, membership: Membership, payment: Payment, decline: D
 def retry(world: World, payment: Payment, at: datetime) -> bool:
     """Tries an open payment of a membership again; returns whether it was paid."""
     return attempt(world, world.store.tables.memberships[payment.membership_id or ""], payment, at)
+
+
+def answer_challenge(world: World, payment: Payment, at: datetime, *, passed: bool) -> None:
+    """Ends a bank's challenge of a renewal: it is paid, or the retries go on as they were planned."""
+    membership = world.store.tables.memberships[payment.membership_id or ""]
+    if passed:
+        payment.three_ds_verified = True
+        payment.last_payment_attempt_at = at
+        world.schedule_retry(payment, None)
+        _paid(world, membership, payment, at)
+        return
+    payment.substatus = "past_due"
+    payment.decline_code, payment.failure_message = CHALLENGE_FAILED.code, CHALLENGE_FAILED.message
+    world.store.touch(payment, at)
+    world.announcer.emit("payment.failed", payment, at)
 
 
 def replace_method(world: World, membership: Membership, method_id: str, at: datetime) -> None:

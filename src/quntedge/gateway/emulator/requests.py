@@ -1,7 +1,8 @@
 """Reading requests strictly and answering in Whop's form."""
 
 import json
-from collections.abc import Callable, Collection, Iterable
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from quntedge.kit.paging import decode_cursor, encode_cursor
 
 R = TypeVar("R", bound=Record)
 MAX_BODY_BYTES = 256 * 1024
+_MOST_NAMED = 20
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -41,7 +43,9 @@ def answer(data: object, status: int = 200) -> Response:
 
 def fault_answer(fault: ApiFault) -> Response:
     """A fault as Whop would answer it."""
-    return answer(fault.body(), fault.status)
+    response = answer(fault.body(), fault.status)
+    response.headers.update(fault.headers)
+    return response
 
 
 def find(table: dict[str, R], request: Request, what: str) -> R:
@@ -73,6 +77,14 @@ class Fields:
         if not isinstance(values, dict):
             raise bad_request("The request body must be a JSON object.")
         return cls(values)
+
+    def names(self) -> list[str]:
+        """The members nobody has taken yet."""
+        return list(self._left)
+
+    def put(self, name: str, value: object) -> None:
+        """Adds a member that was not given."""
+        self._left[name] = value
 
     def has(self, name: str) -> bool:
         """Whether the member was given, null included."""
@@ -158,11 +170,14 @@ class Fields:
             return None
         if len(value) > 50:
             raise bad_request(f"`{name}` may have at most 50 keys.")
-        for key, item in value.items():
-            text = item if isinstance(item, str) else json.dumps(item, default=str)
-            if len(key) > 100 or len(text) > 500 or not _is_storable(key + text):
-                raise bad_request(f"`{name}`: keys may have 100 and values 500 characters.")
-        return json.loads(json.dumps(value, default=_plain_number))  # type: ignore[no-any-return]
+        try:
+            for key, item in value.items():
+                text = item if isinstance(item, str) else json.dumps(item, default=str, ensure_ascii=False)
+                if len(key) > 100 or len(text) > 500 or not _is_storable(key + text):
+                    raise bad_request(f"`{name}`: keys may have 100 and values 500 characters.")
+            return json.loads(json.dumps(value, default=_plain_number))  # type: ignore[no-any-return]
+        except (ValueError, RecursionError) as error:
+            raise bad_request(f"`{name}` has values that cannot be kept.") from error
 
     def time(self, name: str) -> datetime | None:
         """An ISO 8601 time with zone, in UTC; None when absent."""
@@ -172,7 +187,7 @@ class Fields:
     def texts(self, name: str) -> list[str] | None:
         """A list of strings; None when absent."""
         value: list[Any] | None = self._take(name, list, "a list", required=False)
-        if value is not None and not all(isinstance(item, str) for item in value):
+        if value is not None and not all(isinstance(item, str) and _is_storable(item) for item in value):
             raise bad_request(f"`{name}` must be a list of strings.")
         return value
 
@@ -181,11 +196,22 @@ class Fields:
         value: JsonObject | None = self._take(name, dict, "an object", required=False)
         return None if value is None else Fields(value)
 
+    def objects(self, name: str) -> "list[Fields] | None":
+        """A list of objects, each to be read like this one; None when absent."""
+        value: list[Any] | None = self._take(name, list, "a list", required=False)
+        if value is not None and not all(isinstance(item, dict) for item in value):
+            raise bad_request(f"`{name}` must be a list of objects.")
+        return None if value is None else [Fields(item) for item in value]
+
     def done(self, *accepted: str) -> None:
         """Ends the reading. `accepted` are members Whop knows and the emulator does not act upon."""
-        unknown = [name for name in self._left if name not in accepted]
-        if unknown:
-            raise bad_request(f"Unknown parameter `{unknown[0][:100]}`.")
+        _refuse_unknown([name for name in self._left if name not in accepted])
+
+
+def _refuse_unknown(names: list[str]) -> None:
+    if names:
+        shown = ", ".join(f"`{name[:100]}`" for name in names[:_MOST_NAMED])
+        raise bad_request(f"Unknown parameter{'s' if len(names) > 1 else ''} {shown}.")
 
 
 def _no_constant(name: str) -> None:
@@ -194,7 +220,10 @@ def _no_constant(name: str) -> None:
 
 def _plain_number(value: object) -> float:
     if isinstance(value, Decimal):
-        return float(value)
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError("a number beyond what JSON readers hold")
+        return number
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
@@ -222,9 +251,7 @@ def check_account(request: Request, given: str | None) -> None:
 
 def check_query(request: Request, known: Collection[str]) -> None:
     """400 for a query parameter this list does not know, and 404 for a foreign account."""
-    for name in request.query_params:
-        if name.removesuffix("[]") not in known:
-            raise bad_request(f"Unknown parameter `{name[:100]}`.")
+    _refuse_unknown([name for name in request.query_params if name.removesuffix("[]") not in known])
     check_account(request, request.query_params.get("account_id"))
 
 
@@ -239,9 +266,30 @@ def many(request: Request, *names: str) -> list[str]:
 PAGING = ("first", "after", "last", "before", "order", "direction", "created_after", "created_before", "account_id")
 
 
-def page(request: Request, rows: Iterable[R], render: Callable[[R], object]) -> Response:
-    """Answers a list in Whop's form: by time of creation, newest first unless `direction=asc`."""
+def by_creation(row: Record) -> datetime:
+    """The order every list has."""
+    return row.created_at
+
+
+def page(
+    request: Request,
+    rows: Iterable[R],
+    render: Callable[[R], object],
+    orders: Mapping[str, Callable[[R], datetime]] | None = None,
+) -> Response:
+    """Answers a list in Whop's form: by time of creation, newest first unless `direction=asc`.
+
+    `orders` names what else the list can be sorted by with `order`, and gives each row's place in that order.
+    """
     query = request.query_params
+    order = query.get("order", "created_at")
+    time_of: Callable[[R], datetime] | None = by_creation if order == "created_at" else (orders or {}).get(order)
+    if time_of is None:
+        raise bad_request(f"`order` must be one of {', '.join(['created_at', *(orders or {})])}.")
+
+    def place(row: R) -> tuple[datetime, str]:
+        return time_of(row), row.id
+
     after_time, before_time = query.get("created_after"), query.get("created_before")
     earliest = None if after_time is None else read_time("created_after", after_time)
     latest = None if before_time is None else read_time("created_before", before_time)
@@ -254,17 +302,17 @@ def page(request: Request, rows: Iterable[R], render: Callable[[R], object]) -> 
             for row in rows
             if (earliest is None or row.created_at > earliest) and (latest is None or row.created_at < latest)
         ),
-        key=_place,
+        key=place,
         reverse=direction == "desc",
     )
-    start, stop = _window(request, kept, descending=direction == "desc")
+    start, stop = _window(request, [place(row) for row in kept], descending=direction == "desc")
     shown = kept[start:stop]
     return answer(
         {
             "data": [render(row) for row in shown],
             "page_info": {
-                "start_cursor": _cursor(shown[0]) if shown else None,
-                "end_cursor": _cursor(shown[-1]) if shown else None,
+                "start_cursor": encode_cursor(*place(shown[0])) if shown else None,
+                "end_cursor": encode_cursor(*place(shown[-1])) if shown else None,
                 "has_next_page": stop < len(kept),
                 "has_previous_page": start > 0,
             },
@@ -272,23 +320,15 @@ def page(request: Request, rows: Iterable[R], render: Callable[[R], object]) -> 
     )
 
 
-def _place(row: Record) -> tuple[datetime, str]:
-    return row.created_at, row.id
-
-
-def _cursor(row: Record) -> str:
-    return encode_cursor(row.created_at, row.id)
-
-
-def _window(request: Request, rows: list[R], *, descending: bool) -> tuple[int, int]:
+def _window(request: Request, places: list[tuple[datetime, str]], *, descending: bool) -> tuple[int, int]:
     query = request.query_params
-    start, stop = 0, len(rows)
+    start, stop = 0, len(places)
     if "after" in query:
-        place = _read_cursor(query["after"], "after")
-        start = sum(_place(row) == place or (_place(row) > place) is descending for row in rows)
+        mark = _read_cursor(query["after"], "after")
+        start = sum(place == mark or (place > mark) is descending for place in places)
     if "before" in query:
-        place = _read_cursor(query["before"], "before")
-        stop = sum(_place(row) != place and (_place(row) > place) is descending for row in rows)
+        mark = _read_cursor(query["before"], "before")
+        stop = sum(place != mark and (place > mark) is descending for place in places)
     if "last" in query:
         start = max(start, stop - _size(query["last"], "last"))
     else:

@@ -3,17 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from quntedge.gateway.emulator import snapshots
 from quntedge.gateway.emulator.agenda import Agenda
 from quntedge.gateway.emulator.announcer import Announcer
+from quntedge.gateway.emulator.branches import Shelf
 from quntedge.gateway.emulator.catalog_shapes import SellerShapes
-from quntedge.gateway.emulator.clock import Followers, MovableClock
+from quntedge.gateway.emulator.clock import MovableClock
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.deliveries import Dispatcher, Faults
+from quntedge.gateway.emulator.deliveries import Dispatcher
+from quntedge.gateway.emulator.faults import Faults
+from quntedge.gateway.emulator.followers import Followers
+from quntedge.gateway.emulator.keeper import Keeper
+from quntedge.gateway.emulator.limits import RateLimiter
 from quntedge.gateway.emulator.records import Message
+from quntedge.gateway.emulator.runs import Runs
 from quntedge.gateway.emulator.shapes import BuyerShapes
+from quntedge.gateway.emulator.sqlite_state import StateFile
 from quntedge.gateway.emulator.store import Store, Tables
 from quntedge.gateway.emulator.timeline import Timeline
 from quntedge.gateway.emulator.world import World
@@ -46,49 +52,80 @@ class Runtime:
     """Built once per application; `running` is its lifetime."""
 
     def __init__(self, config: EmulatorConfig, real_clock: Clock | None = None) -> None:
-        """Raises `snapshots.SnapshotUnreadable` when the configured snapshot cannot be used."""
-        loaded = None if config.snapshot_path is None else snapshots.load(config.snapshot_path, config.account_id)
+        """Raises `sqlite_state.StateUnreadable` when the configured state file cannot be used."""
+        file = None if config.state_path is None else StateFile(config.state_path, config.account_id)
+        held = None if file is None else file.load()
         clock = MovableClock(real_clock or SystemClock(), config.start)
-        if loaded is not None:
-            clock.offset = timedelta(seconds=loaded.clock_offset_seconds)
-            clock.version = loaded.clock_version
-        store = Store(config.seed, None if loaded is None else loaded.tables)
+        if held is not None and held.clock_version:
+            clock.offset = timedelta(seconds=held.clock_offset_seconds)
+            clock.version = held.clock_version
+        store = Store(config.seed, None if held is None else held.tables)
         outbox = _LateOutbox()
         announcer = Announcer(config, store, outbox)
         self.world = World(
             config, clock, store, Agenda(), announcer, BuyerShapes(config, store), SellerShapes(config, store)
         )
-        self.followers = Followers(clock)
-        self.dispatcher = outbox.dispatcher = Dispatcher(self.world, Faults())
+        self.followers = Followers(clock, config.follower_wait_seconds)
+        self.dispatcher = outbox.dispatcher = Dispatcher(self.world, Faults(config.seed))
+        self.limiter = RateLimiter(config.rate_limit_per_minute)
         self.timeline = Timeline(self.world, self.dispatcher, self.followers)
-        self._snapshotter = (
-            None if config.snapshot_path is None else snapshots.Snapshotter(self.world, config.snapshot_path)
-        )
+        self.runs = Runs()
+        self.shelf = Shelf() if held is None else held.shelf
+        self._keeper = None if file is None or held is None else Keeper(self.world, self.shelf, file, held)
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the state file holds every change; None without a file."""
+        return None if self._keeper is None else self._keeper.up_to_date
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Delivers, lets time pass and keeps snapshots until left."""
-        for message in self.world.store.tables.messages.values():
-            message.next_attempt_at = message.next_attempt_at or message.created_at  # cut off on its way: sent again
-        self.world.rebuild_agenda()
+        """Delivers, lets time pass and keeps the state until left."""
+        self._take_up()
         await self.dispatcher.start()
         tasks = [asyncio.create_task(_kept_alive("timeline", self.timeline.run))]
-        if self._snapshotter is not None:
-            tasks.append(asyncio.create_task(_kept_alive("snapshots", self._snapshotter.run)))
+        if self._keeper is not None:
+            tasks.append(asyncio.create_task(_kept_alive("state", self._keeper.run)))
         try:
             yield
         finally:
+            await self.runs.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.dispatcher.stop()
-            if self._snapshotter is not None:
-                self._snapshotter.write()
+            if self._keeper is not None:
+                await self._keeper.close()
+
+    def _take_up(self) -> None:
+        """Enters on the agenda what the loaded records mean to do."""
+        for message in self.world.store.tables.messages.values():
+            message.next_attempt_at = message.next_attempt_at or message.created_at  # cut off on its way: sent again
+        self.world.rebuild_agenda()
+
+    async def load(self, tables: Tables, at: datetime) -> None:
+        """Goes on from another state, at its own time. What was on its way in the present one is forgotten.
+
+        To be called with `timeline.walking` held.
+
+        Ids go on as well: what is made from here must not get an id that somebody knows for something else.
+        """
+        await self.dispatcher.stop()
+        self.dispatcher.drop_queue()
+        tables.ids_made = max(tables.ids_made, self.world.store.tables.ids_made)
+        self.world.store.load(tables)
+        self.world.clock.restore_to(at)
+        self.dispatcher.faults.disarm()
+        self._take_up()
+        await self.dispatcher.start()
+        await self.followers.moved(self.world.config.follower_wait_seconds)
 
     def reset(self) -> None:
-        """Forgets everything but webhook endpoints and the clock. Ids go on, so that none is ever used twice."""
+        """Forgets all but webhook endpoints, keys, applications and the clock. Ids go on: none is ever used twice."""
         old = self.world.store.tables
-        self.world.store.load(Tables(ids_made=old.ids_made, endpoints=old.endpoints))
+        kept = Tables(ids_made=old.ids_made, endpoints=old.endpoints)
+        kept.api_keys, kept.applications = old.api_keys, old.applications
+        self.world.store.load(kept)
         self.world.store.changes += 1
         self.world.rebuild_agenda()
-        self.dispatcher.faults = Faults()
+        self.dispatcher.faults.disarm()

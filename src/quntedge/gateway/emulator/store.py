@@ -6,6 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from quntedge.gateway.emulator.money_records import Dispute, DisputeAlert, Quote, SetupIntent
+from quntedge.gateway.emulator.people_records import (
+    ApiKey,
+    Application,
+    Grant,
+    RefreshToken,
+    SignInCode,
+    Transfer,
+)
 from quntedge.gateway.emulator.records import (
     Checkout,
     Delivery,
@@ -26,6 +35,7 @@ from quntedge.gateway.emulator.records import (
 )
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = tuple(low + high for high in _ALPHABET for low in _ALPHABET)
 _TICK = timedelta(microseconds=1)
 
 R = TypeVar("R", bound=Record)
@@ -47,6 +57,20 @@ class Tables:
     refunds: dict[str, Refund] = field(default_factory=dict)
     invoices: dict[str, Invoice] = field(default_factory=dict)
     promos: dict[str, Promo] = field(default_factory=dict)
+    disputes: dict[str, Dispute] = field(default_factory=dict)
+    dispute_alerts: dict[str, DisputeAlert] = field(default_factory=dict)
+    setup_intents: dict[str, SetupIntent] = field(default_factory=dict)
+    quotes: dict[str, Quote] = field(default_factory=dict)
+    tax_rates: dict[str, int] = field(default_factory=dict)
+    """Basis points by lower-case country; other countries pay no tax."""
+    tax_behavior: str = "exclusive"
+    """How plans are taxed that do not say it themselves."""
+    transfers: dict[str, Transfer] = field(default_factory=dict)
+    api_keys: dict[str, ApiKey] = field(default_factory=dict)
+    applications: dict[str, Application] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    sign_in_codes: dict[str, SignInCode] = field(default_factory=dict)
+    refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
@@ -60,20 +84,32 @@ class Store:
 
     def __init__(self, seed: int, tables: Tables | None = None) -> None:
         self._seed = seed
+        self.changes = 0
+        """Grows with every change. Whoever changes a record marks it, or counts here and nothing else is known."""
+        self.marked = 0
+        """How many of the changes named their record."""
+        self.dirty: dict[tuple[type, str], None] | None = None
+        """Type and id of the records marked since somebody took them, in that order; None while nobody keeps them."""
         self.load(tables or Tables())
 
     def load(self, tables: Tables) -> None:
         """Replaces everything by `tables`."""
         self.tables = tables
-        self.changes = 0
+        self.changes += 1
         self._person_by_email = {person.email: person.id for person in tables.people.values()}
         self._member_by_user = {member.user_id: member.id for member in tables.members.values()}
         self._payments_of: dict[str, list[str]] = {}
         self._refunds_of: dict[str, list[str]] = {}
-        self._by_member: dict[str, dict[type[Record], list[str]]] = {}
-        for table in (tables.methods, tables.memberships, tables.payments):
-            for owned in table.values():
-                self._index_by_member(owned)
+        # By member. Tuples, since most have one: a million lists would take twice the room.
+        self._methods_by: dict[str, tuple[str, ...]] = {}
+        self._memberships_by: dict[str, tuple[str, ...]] = {}
+        self._payments_by: dict[str, list[str]] = {}
+        for method in tables.methods.values():
+            self._methods_by[method.member_id] = (*self._methods_by.get(method.member_id, ()), method.id)
+        for membership in tables.memberships.values():
+            self._index_membership(membership)
+        for payment in tables.payments.values():
+            self._payments_by.setdefault(payment.member_id, []).append(payment.id)
         for payment in tables.payments.values():
             self.index_payment(payment)
         for refund in tables.refunds.values():
@@ -82,11 +118,11 @@ class Store:
     def new_id(self, prefix: str) -> str:
         """The next id, e.g. `mem_…`: fourteen characters that depend on the seed and on how many ids there were."""
         number = int.from_bytes(self.random_bytes(12))
-        text = ""
-        for _ in range(14):
-            number, digit = divmod(number, len(_ALPHABET))
-            text += _ALPHABET[digit]
-        return f"{prefix}_{text}"
+        pieces = []
+        for _ in range(7):
+            number, pair = divmod(number, len(_PAIRS))
+            pieces.append(_PAIRS[pair])
+        return f"{prefix}_{''.join(pieces)}"
 
     def random_bytes(self, length: int) -> bytes:
         """The next bytes of the seeded stream (at most 32)."""
@@ -96,18 +132,42 @@ class Store:
     def touch(self, record: Record, at: datetime) -> None:
         """Marks a change. `updated_at` strictly increases even when several changes share an instant."""
         record.updated_at = max(at, record.updated_at + _TICK)
+        self.mark(record)
+
+    def mark(self, record: Record) -> None:
+        """Says that a record changed, so that it is kept. `updated_at` stays: buyers and sellers did not change it."""
+        self.mark_as(type(record), record.id)
+
+    def mark_as(self, kind: type, key: str) -> None:
+        """As `mark`, for what has no id of its own: kept answers."""
         self.changes += 1
+        self.marked += 1
+        if self.dirty is not None:
+            self.dirty[kind, key] = None
 
     def add(self, table: dict[str, R], record: R) -> R:
         """Keeps a record in a table without further indexes."""
         table[record.id] = record
-        self.changes += 1
+        self.mark(record)
+        return record
+
+    def remove(self, table: dict[str, R], record_id: str) -> R | None:
+        """Takes a record out of a table; returns it, or None when it was not there."""
+        record = table.pop(record_id, None)
+        if record is not None:
+            self.mark(record)
         return record
 
     def add_person(self, person: Person) -> Person:
         """Keeps a person, findable by address."""
         self._person_by_email[person.email] = person.id
         return self.add(self.tables.people, person)
+
+    def rename_person(self, person: Person, email: str) -> None:
+        """Gives a person another address, under which it is found from now on."""
+        self._person_by_email.pop(person.email, None)
+        person.email = email
+        self._person_by_email[email] = person.id
 
     def add_member(self, member: Member) -> Member:
         """Keeps a member, findable by user."""
@@ -116,18 +176,18 @@ class Store:
 
     def add_method(self, method: Method) -> Method:
         """Keeps a card, findable by member."""
-        self._index_by_member(method)
+        self._methods_by[method.member_id] = (*self._methods_by.get(method.member_id, ()), method.id)
         return self.add(self.tables.methods, method)
 
     def add_membership(self, membership: Membership) -> Membership:
         """Keeps a membership, findable by member."""
-        self._index_by_member(membership)
+        self._index_membership(membership)
         return self.add(self.tables.memberships, membership)
 
     def add_payment(self, payment: Payment) -> Payment:
         """Keeps a payment, findable by member and membership."""
         self.add(self.tables.payments, payment)
-        self._index_by_member(payment)
+        self._payments_by.setdefault(payment.member_id, []).append(payment.id)
         self.index_payment(payment)
         return payment
 
@@ -160,24 +220,31 @@ class Store:
         """Refunds of a payment, oldest first."""
         return [self.tables.refunds[refund_id] for refund_id in self._refunds_of.get(payment_id, ())]
 
-    def _index_by_member(self, record: Method | Membership | Payment) -> None:
-        self._by_member.setdefault(record.member_id, {}).setdefault(type(record), []).append(record.id)
+    def _index_membership(self, membership: Membership) -> None:
+        owned = self._memberships_by.get(membership.member_id, ())
+        self._memberships_by[membership.member_id] = (*owned, membership.id)
 
-    def _ids_of(self, member_id: str, kind: type[Record]) -> list[str]:
-        return self._by_member.get(member_id, {}).get(kind, [])
+    def move_membership(self, membership: Membership, member: Member) -> None:
+        """Finds a membership under another member from now on. To be called while it still names the old one."""
+        left = (found for found in self._memberships_by[membership.member_id] if found != membership.id)
+        self._memberships_by[membership.member_id] = tuple(left)
+        owned = (*self._memberships_by.get(member.id, ()), membership.id)
+        self._memberships_by[member.id] = tuple(
+            sorted(owned, key=lambda found: self.tables.memberships[found].created_at)
+        )
 
     def methods_of(self, member_id: str) -> list[Method]:
         """The stored cards of a member; deleted ones are passed over."""
         methods = self.tables.methods
-        return [methods[found] for found in self._ids_of(member_id, Method) if found in methods]
+        return [methods[found] for found in self._methods_by.get(member_id, ()) if found in methods]
 
     def memberships_of(self, member_id: str) -> list[Membership]:
         """Memberships of a member, oldest first."""
-        return [self.tables.memberships[found] for found in self._ids_of(member_id, Membership)]
+        return [self.tables.memberships[found] for found in self._memberships_by.get(member_id, ())]
 
     def payments_by(self, member_id: str) -> list[Payment]:
         """Payments of a member, oldest first."""
-        return [self.tables.payments[found] for found in self._ids_of(member_id, Payment)]
+        return [self.tables.payments[found] for found in self._payments_by.get(member_id, ())]
 
     def open_payment(self, membership_id: str) -> Payment | None:
         """The unpaid payment of a membership that is still being collected."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
 
 from quntedge.gateway.emulator.app import create_emulator
 from quntedge.gateway.emulator.config import EmulatorConfig
@@ -24,6 +25,7 @@ from quntedge.gateway.emulator.serving import EmulatorServer
 from quntedge.kit.clock import Clock
 
 _START_SECONDS = 10.0
+_TICK_SECONDS = 0.1
 _CONTROL_TIMEOUT_SECONDS = 120.0
 
 
@@ -69,13 +71,40 @@ class RunningEmulator:
         email: str,
         name: str | None = None,
         challenge: str = "pass",
+        promo_code: str | None = None,
+        country: str | None = None,
     ) -> dict[str, Any]:
-        """Pays a checkout without its page.
+        """Pays a checkout without its page, or saves a card with a checkout of mode `setup`.
 
-        Returns `{"outcome": "paid" | "declined" | "challenge", "payment", "membership", "redirect_url"}`.
+        Returns `{"outcome": "paid" | "declined" | "challenge" | "pending", "payment", "membership", "redirect_url"}`,
+        for a saved card `{"outcome": "saved" | "declined" | "challenge", "setup_intent", "redirect_url"}`.
         """
         body = {"checkout_id": checkout_id, "card": card, "email": email, "name": name, "challenge": challenge}
-        return await self._post("pay", body)
+        return await self._post("pay", {**body, "promo_code": promo_code, "country": country})
+
+    async def open_dispute(self, payment_id: str, **complaint: Any) -> dict[str, Any]:
+        """A buyer disputes a payment: `amount=`, `reason=`, `inquiry=`, `respond_within_days=`. Returns the dispute."""
+        return await self._post(f"payments/{payment_id}/dispute", complaint)
+
+    async def rule_dispute(self, dispute_id: str, status: str, comment: str | None = None) -> dict[str, Any]:
+        """The bank decides: won, lost, prevented, warning_closed, … Returns the dispute."""
+        return await self._post(f"disputes/{dispute_id}", {"status": status, "comment": comment})
+
+    async def raise_alert(self, payment_id: str, **alert: Any) -> dict[str, Any]:
+        """Warns of a dispute: `type=`, `auto_refund=`, `fee_charged=`. Returns the alert."""
+        return await self._post(f"payments/{payment_id}/alert", alert)
+
+    async def next_refund(self, payment_id: str, status: str, **script: Any) -> None:
+        """How the next refund of a payment ends: `failure_reason=`, `after_seconds=`."""
+        await self._post(f"payments/{payment_id}/next_refund", {"status": status, **script})
+
+    async def change_card(self, payment_method_id: str, behaviour: str) -> None:
+        """Makes a stored card behave like another test card: `succeeds`, `declines:lost_card`, …"""
+        await self._post(f"payment_methods/{payment_method_id}", {"behaviour": behaviour})
+
+    async def set_taxes(self, rates: dict[str, int], behavior: str = "exclusive") -> None:
+        """Collects taxes: basis points by country, `exclusive` or `inclusive` where the plan says nothing."""
+        await self._post("taxes", {"rates": rates, "behavior": behavior})
 
     async def register_webhook(
         self, url: str, secret: str, legacy: bool = False, events: list[str] | None = None
@@ -83,14 +112,35 @@ class RunningEmulator:
         """Adds an endpoint with this secret; `legacy` leaves it unpinned. Returns the endpoint."""
         return await self._post("webhooks", {"url": url, "secret": secret, "legacy": legacy, "events": events})
 
+    async def sign_in(self, authorize_url: str, email: str, name: str | None = None) -> str:
+        """Signs in on the page an application sent the browser to; returns where the browser is sent back."""
+        response = await self.control.post(authorize_url, data={"email": email, "name": name or ""})
+        if response.status_code != httpx.codes.SEE_OTHER:
+            raise RuntimeError(f"the emulator refused the sign-in: {response.status_code}")
+        return response.headers["location"]
+
     async def decline_next(self, membership_id: str, times: int = 1, decline_code: str | None = None) -> None:
         """Declines the next automatic charges of a membership."""
         body = {"times": times, "decline_code": decline_code}
         await self._post(f"memberships/{membership_id}/decline_next", body)
 
-    async def faults(self, **settings: int | bool) -> dict[str, Any]:
-        """Sets `duplicate=`, `reorder=`, `drop_next=`, `delay_ms=` of deliveries."""
+    async def faults(self, **settings: Any) -> dict[str, Any]:
+        """Arms a rule (`fault="error_after", match="POST /payments", times=2, …`), or sets the short forms
+        `duplicate=`, `reorder=`, `drop_next=`, `delay_ms=` of deliveries."""
         return await self._post("faults", dict(settings))
+
+    async def disarm(self) -> None:
+        """Takes all faults back; calls that hang go on."""
+        (await self.control.delete("faults")).raise_for_status()
+
+    async def faults_state(self) -> dict[str, Any]:
+        """What is armed and what was done: what `GET /_control/faults` answers."""
+        answer: dict[str, Any] = (await self.control.get("faults")).json()
+        return answer
+
+    async def flood(self, count: int, webhook_id: str | None = None, **settings: Any) -> dict[str, Any]:
+        """Sends `count` signed messages to an endpoint as fast as it takes them."""
+        return await self._post("flood", {"count": count, "webhook_id": webhook_id, **settings})
 
     async def settle(self) -> None:
         """Waits until nothing is due and no delivery is queued or on its way. Retries that wait do not count."""
@@ -100,6 +150,25 @@ class RunningEmulator:
         """Forgets all objects but webhook endpoints."""
         await self._post("reset", {})
 
+    async def snapshot(self, name: str) -> dict[str, Any]:
+        """Keeps the whole state, clock included, under a name."""
+        return await self._post("snapshots", {"name": name})
+
+    async def restore(self, name: str, *, force: bool = False) -> dict[str, Any]:
+        """Goes back to a snapshot, its time included; `force` even while programs follow the clock.
+
+        Returns `{"branch", "now", "version"}`.
+        """
+        return await self._post(f"snapshots/{name}/restore", {"force": force})
+
+    async def branch(self, name: str, *, snapshot: str | None = None, force: bool = False) -> dict[str, Any]:
+        """Begins a branch of the timeline, from now or from a snapshot, and goes on in it. Returns as `restore`."""
+        return await self._post("branches", {"name": name, "snapshot": snapshot, "force": force})
+
+    async def switch(self, name: str, *, force: bool = False) -> dict[str, Any]:
+        """Goes on where another branch was left. Returns as `restore`."""
+        return await self._post(f"branches/{name}/switch", {"force": force})
+
     async def state(self) -> dict[str, Any]:
         """Counts of everything: what `GET /_control/state` answers."""
         answer: dict[str, Any] = (await self.control.get("state")).json()
@@ -107,7 +176,25 @@ class RunningEmulator:
 
 
 class _Server(EmulatorServer):
-    """Leaves the signal handlers of the test runner alone."""
+    """Leaves the signal handlers of the test runner alone, and stops at once when asked to."""
+
+    def __init__(self, app: Starlette) -> None:
+        super().__init__(app)
+        self._asked = asyncio.Event()
+
+    def stop(self) -> None:
+        """Asks for the end. uvicorn by itself looks ten times a second whether it was asked."""
+        self.should_exit = True
+        self._asked.set()
+
+    async def main_loop(self) -> None:
+        """Called by uvicorn."""
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with contextlib.suppress(TimeoutError):  # the next tick, which keeps the Date header right
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._asked.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -145,5 +232,5 @@ async def running_emulator(
             ) as control:
                 yield RunningEmulator(url, config, control, app.state.runtime)
         finally:
-            server.should_exit = True
+            server.stop()
             await serving

@@ -55,6 +55,16 @@ class World:
         if at is not None:
             self.agenda.enter(at, Kind.PAYMENT_RETRY, payment.id)
 
+    def schedule_collection(self, payment: Payment, at: datetime) -> None:
+        """Sets when a charge asked for through the API is made."""
+        payment.collects_at = at
+        self.agenda.enter(at, Kind.COLLECTION, payment.id)
+
+    def schedule_release(self, payment: Payment, at: datetime) -> None:
+        """Sets when a reserved amount is captured by itself, or lapses."""
+        payment.released_at = at
+        self.agenda.enter(at, Kind.CAPTURE, payment.id)
+
     def schedule_settlement(self, refund: Refund, at: datetime) -> None:
         """Sets when a pending refund succeeds."""
         refund.settles_at = at
@@ -75,6 +85,14 @@ class World:
                 return paid.next_payment_attempt_at if (paid := tables.payments.get(object_id)) else None
             case Kind.REFUND:
                 return refund.settles_at if (refund := tables.refunds.get(object_id)) else None
+            case Kind.COLLECTION:
+                return charge.collects_at if (charge := tables.payments.get(object_id)) else None
+            case Kind.CAPTURE:
+                return held.released_at if (held := tables.payments.get(object_id)) else None
+            case Kind.INVOICE:
+                return invoice.due_at if (invoice := tables.invoices.get(object_id)) else None
+            case Kind.DISPUTE:
+                return dispute.due_at if (dispute := tables.disputes.get(object_id)) else None
             case Kind.DELIVERY:
                 return message.next_attempt_at if (message := tables.messages.get(object_id)) else None
 
@@ -90,9 +108,19 @@ class World:
         for payment in tables.payments.values():
             if payment.next_payment_attempt_at is not None:
                 self.agenda.enter(payment.next_payment_attempt_at, Kind.PAYMENT_RETRY, payment.id)
+            if payment.collects_at is not None:
+                self.agenda.enter(payment.collects_at, Kind.COLLECTION, payment.id)
+            if payment.released_at is not None:
+                self.agenda.enter(payment.released_at, Kind.CAPTURE, payment.id)
         for refund in tables.refunds.values():
             if refund.settles_at is not None:
                 self.agenda.enter(refund.settles_at, Kind.REFUND, refund.id)
+        for invoice in tables.invoices.values():
+            if invoice.due_at is not None:
+                self.agenda.enter(invoice.due_at, Kind.INVOICE, invoice.id)
+        for dispute in tables.disputes.values():
+            if dispute.due_at is not None:
+                self.agenda.enter(dispute.due_at, Kind.DISPUTE, dispute.id)
         for message in tables.messages.values():
             if message.next_attempt_at is not None:
                 self.agenda.enter(message.next_attempt_at, Kind.DELIVERY, message.id)

@@ -51,6 +51,7 @@ migration: setup ## Write the migration for changed models, for example: make mi
 
 docs: setup ## Fill the generated parts of the documentation
 	@$(PY) -m tools.generate_docs
+	@$(PY) -m tools.emulator_contract --write
 
 lock: setup ## Pin the newest dependencies that pyproject.toml allows (network)
 	@.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

@@ -10,6 +10,11 @@ import psycopg
 
 def describe(database_url: str) -> dict[str, str]:
     """Processor, memory, versions, and those database settings that decide what "durable" costs."""
+    return {**host(), **_postgresql(database_url)}
+
+
+def host() -> dict[str, str]:
+    """Processor, memory, versions."""
     return {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
@@ -17,7 +22,6 @@ def describe(database_url: str) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "libraries": ", ".join(f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "sqlalchemy", "psycopg")),
-        **_postgresql(database_url),
     }
 
 

@@ -15,6 +15,8 @@ from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
 from tests.emulator.receiver import SECRET, Receiver, running_receiver
 
 START = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
+PATIENT = 60.0
+"""Whop waits five seconds for a receiver. A machine that stalls must not decide a test."""
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Everything is plain HTTP here; reading the system's certificates for each client would take most of the time."""
 GOOD = "4242424242424242"
@@ -26,7 +28,7 @@ CHALLENGED = "5385308360135181"
 @pytest.fixture
 async def emu() -> AsyncIterator[RunningEmulator]:
     """An emulator whose clock begins at 2026-09-01T12:00Z."""
-    async with running_emulator(EmulatorConfig(start=START)) as running:
+    async with running_emulator(EmulatorConfig(start=START, delivery_timeout_seconds=PATIENT)) as running:
         yield running
 
 
@@ -61,7 +63,7 @@ async def receiver(receiver_server: Receiver) -> Receiver:
     """An endpoint that answers 200 and has received nothing."""
     receiver_server.clear()
     receiver_server.statuses.clear()
-    receiver_server.hang_seconds = 0.0
+    receiver_server.answering.set()
     return receiver_server
 
 

@@ -60,7 +60,11 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     statuses: deque[int] = field(default_factory=deque)
     """Answers to give before going back to 200."""
-    hang_seconds: float = 0.0
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    """While it is cleared, nothing is answered; requests are received all the same."""
+
+    def __post_init__(self) -> None:
+        self.answering.set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body, more = b"", True
@@ -69,8 +73,7 @@ class Receiver:
             body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         self.received.append(Received(headers, body))
-        if self.hang_seconds:
-            await asyncio.sleep(self.hang_seconds)
+        await self.answering.wait()
         status = self.statuses.popleft() if self.statuses else 200
         extra = [(b"location", b"/elsewhere")] if status in (301, 302, 307) else []
         await send({"type": "http.response.start", "status": status, "headers": extra})

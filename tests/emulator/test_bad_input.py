@@ -2,15 +2,11 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from quntedge.gateway.emulator.app import API_ROUTES, create_emulator
 from quntedge.gateway.emulator.config import EmulatorConfig
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
 from tests.emulator.conftest import START, Shop
@@ -38,15 +34,11 @@ async def test_without_the_key_nothing_is_answered(header: str | None, emu: Runn
 
 
 @pytest.mark.parametrize(
-    "version", ["", "yesterday", "2025-01-01", "2026-09-01", "2026-09-02-1;drop", "２０２６-10-15-1"]
+    "version", ["", "yesterday", "2025-01-01", "2026-09-01", "2026-09-02-1;drop", "2026-11-01", "２０２６-10-15-1"]
 )
 async def test_versions_without_native_shapes_are_refused(version: str, api: httpx.AsyncClient) -> None:
-    answer = await api.get("accounts/me", headers={"Api-Version-Date": version.encode()})
+    answer = await api.get("accounts/me", headers={b"Api-Version-Date": version.encode()})
     assert_is_whop_error(answer, 400)
-
-
-async def test_newer_versions_are_let_through(api: httpx.AsyncClient) -> None:
-    assert (await api.get("accounts/me", headers={"Api-Version-Date": "2026-11-01"})).status_code == 200
 
 
 async def test_unknown_paths_methods_and_objects(api: httpx.AsyncClient) -> None:
@@ -170,14 +162,14 @@ async def test_impossible_checkouts(over: dict[str, Any], shop: Shop, api: httpx
 
 async def test_impossible_transitions(shop: Shop, api: httpx.AsyncClient) -> None:
     running = (await shop.sell())["membership"]["id"]
-    lifetime_plan = {"plan_type": "one_time", "billing_period": None, "initial_price": 5, "renewal_price": 0}
-    lifetime = (await shop.sell("lee@customer.test", **lifetime_plan))["membership"]["id"]
+    once: dict[str, Any] = {"plan_type": "one_time", "billing_period": None, "initial_price": 5, "renewal_price": 0}
+    lifetime = (await shop.sell("lee@customer.test", **once))["membership"]["id"]
     refusals: list[tuple[str, dict[str, Any], int]] = [
         (f"memberships/{running}/resume", {}, 409),
         (f"memberships/{running}/extend", {}, 400),
         (f"memberships/{running}/extend", {"days": 0}, 400),
         (f"memberships/{running}/extend", {"days": 1096}, 400),
-        (f"memberships/{running}/pause", {"until": "2020-01-01T00:00:00Z"}, 422),
+        (f"memberships/{running}/pause", {"until": "2020-01-01T00:00:00Z"}, 400),
         (f"memberships/{running}/pause", {"until": "never"}, 400),
         (f"memberships/{lifetime}/extend", {"days": 5}, 409),
         (f"memberships/{lifetime}/pause", {}, 409),
@@ -232,123 +224,13 @@ async def test_control_refuses_clearly(path: str, body: dict[str, Any], status: 
     assert_is_whop_error(await emu.control.post(path, json=body), status)
 
 
-_scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
-)
-_json = st.recursive(
-    _scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
-    max_leaves=8,
-)
-_names = st.sampled_from(
-    [
-        "title",
-        "product_id",
-        "plan_id",
-        "plan",
-        "plan_type",
-        "initial_price",
-        "renewal_price",
-        "billing_period",
-        "currency",
-        "metadata",
-        "redirect_url",
-        "url",
-        "events",
-        "api_version_date",
-        "days",
-        "until",
-        "partial_amount",
-        "cancel_at_period_end",
-        "payment_method_id",
-        "code",
-        "promo_type",
-        "amount_off",
-        "expires_at",
-        "event",
-        "regenerate_id",
-        "resource_id",
-        "account_id",
-        "subscription_failure_behavior",
-        "mode",
-        "stock",
-        "plan_ids",
-    ]
-)
-_bodies = st.dictionaries(_names | st.text(max_size=5), _json, max_size=6)
-
-
-@dataclass(frozen=True)
-class Fuzzed:
-    """The application without a server or a lifespan: an exception in it reaches the test."""
-
-    http: httpx.AsyncClient
-    ids: dict[str, str]
-    """An object of each kind that really exists."""
-
-
-@pytest.fixture(scope="module")
-async def fuzzed() -> AsyncIterator[Fuzzed]:
-    app = create_emulator(EmulatorConfig(start=START))
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
-    head = {"authorization": "Bearer whop_emulator_key"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://emulator/api/v1/", headers=head) as http:
-
-        async def make(path: str, **body: object) -> Any:
-            return (await http.post(path, json=body)).raise_for_status().json()
-
-        product = (await make("products", title="T"))["id"]
-        plan = (await make("plans", product_id=product, billing_period=30, renewal_price=29))["id"]
-        checkout = (await make("checkout_configurations", plan_id=plan))["id"]
-        paid = await make("http://emulator/_control/pay", checkout_id=checkout, email="kim@customer.test")
-        promo = await make("promo_codes", account_id="biz_emulator", code="X", amount_off=0.2)
-        ids = {
-            "products": product,
-            "plans": plan,
-            "variants": plan,
-            "checkout_configurations": checkout,
-            "memberships": paid["membership"]["id"],
-            "payments": paid["payment"]["id"],
-            "members": paid["payment"]["member_id"],
-            "promo_codes": promo["id"],
-            "webhooks": (await make("webhooks", url="http://127.0.0.1:9/", enabled=False))["id"],
-            "accounts": "biz_emulator",
-        }
-        yield Fuzzed(http, ids)
-
-
-@given(data=st.data(), body=_bodies)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_no_body_is_a_server_error(data: st.DataObject, body: dict[str, Any], fuzzed: Fuzzed) -> None:
-    route = data.draw(st.sampled_from(API_ROUTES))
-    method = data.draw(st.sampled_from(sorted(route.methods or {"GET"})))
-    if "/test" in route.path or method == "DELETE":
-        return  # needs a running delivery loop, or would take the objects away from later examples
-    path = route.path.replace("{id}", fuzzed.ids.get(route.path.split("/")[1], "x")).replace("{delivery_id}", "whdel_x")
-    answer = await fuzzed.http.request(method, f"/api/v1{path}", json=body)
-    assert answer.status_code < 500
-    if answer.status_code >= 400 and method != "HEAD":
-        assert answer.json()["error"]["message"]
-
-
-@given(
-    query=st.dictionaries(st.sampled_from(["first", "after", "before", "last", "created_after", "statuses"]), st.text())
-)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_no_query_is_a_server_error(query: dict[str, str], fuzzed: Fuzzed) -> None:
-    for path in ("memberships", "payments"):
-        answer = await fuzzed.http.get(path, params=query)
-        assert answer.status_code < 500
-
-
-@given(body=st.binary(max_size=200))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_no_bytes_are_a_server_error(body: bytes, fuzzed: Fuzzed) -> None:
-    for path in (
-        "/api/v1/products",
-        "/_control/pay",
-        "/_control/clock/advance",
-        "/checkout/plan_x",
-        "/challenge/pay_x",
-    ):
-        assert (await fuzzed.http.post(f"http://emulator{path}", content=body)).status_code < 500
+async def test_only_what_nobody_bought_can_be_deleted(shop: Shop, api: httpx.AsyncClient) -> None:
+    unsold = await shop.sdk.products.create(title="Unsold", account_id=shop.emu.config.account_id)
+    plan = await Shop(shop.emu, shop.sdk, unsold.id).plan()
+    checkout = await shop.checkout(plan)
+    await shop.sell("deleter@customer.test")
+    assert_is_whop_error(await api.delete(f"products/{shop.product_id}"), 409)
+    assert (await api.delete(f"products/{unsold.id}")).json() == {"id": unsold.id, "deleted": True}
+    for path in (f"products/{unsold.id}", f"variants/{plan}", f"checkout_configurations/{checkout}"):
+        assert_is_whop_error(await api.get(path), 404)
+    assert (await api.get(f"products/{shop.product_id}")).status_code == 200

@@ -1,24 +1,34 @@
 """The movable clock, those who follow it, and the order in which a jump happens."""
 
 import asyncio
-import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
-from quntedge.gateway.emulator.control import add_months
-from quntedge.gateway.emulator.testing import RunningEmulator
+from quntedge.gateway.emulator.config import EmulatorConfig
+from quntedge.gateway.emulator.control_clock import add_months
+from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
+from quntedge.kit.clock import FrozenClock
 from quntedge.kit.following_clock import FollowingClock
 from tests.emulator.conftest import START, Shop
 from tests.emulator.receiver import Receiver
+from tests.jobs.conftest import until
 
 
 async def now(emu: RunningEmulator) -> datetime:
     return datetime.fromisoformat((await emu.state())["now"])
 
 
-async def test_advance_by_each_unit(emu: RunningEmulator) -> None:
+@pytest.fixture
+async def still() -> AsyncIterator[RunningEmulator]:
+    """An emulator for which no real time passes, so that times can be compared exactly."""
+    async with running_emulator(EmulatorConfig(start=START), real_clock=FrozenClock(START)) as running:
+        yield running
+
+
+async def test_advance_by_each_unit(still: RunningEmulator) -> None:
     steps: list[tuple[dict[str, float | str], timedelta]] = [
         ({"seconds": 30}, timedelta(seconds=30)),
         ({"minutes": 1.5}, timedelta(seconds=90)),
@@ -26,12 +36,12 @@ async def test_advance_by_each_unit(emu: RunningEmulator) -> None:
         ({"days": 3}, timedelta(days=3)),
     ]
     for step, length in steps:
-        before = await now(emu)
-        await emu.advance(**step)
-        assert timedelta(0) <= await now(emu) - before - length < timedelta(seconds=5)
-    target = (await now(emu)) + timedelta(days=400)
-    await emu.advance(to=target.isoformat())
-    assert timedelta(0) <= await now(emu) - target < timedelta(seconds=5)
+        before = await now(still)
+        await still.advance(**step)
+        assert await now(still) - before == length
+    target = (await now(still)) + timedelta(days=400)
+    await still.advance(to=target.isoformat())
+    assert await now(still) == target
 
 
 @pytest.mark.parametrize(
@@ -75,7 +85,8 @@ async def test_impossible_jumps_change_nothing(emu: RunningEmulator) -> None:
     assert (after["version"], after["offset_seconds"]) == (before["version"], before["offset_seconds"])
 
 
-async def test_long_poll(emu: RunningEmulator) -> None:
+async def test_long_poll(still: RunningEmulator) -> None:
+    emu = still
     first = (await emu.control.get("clock")).json()
     waiting = asyncio.create_task(emu.control.get("clock", params={"version": first["version"], "wait": 20}))
     quick = await emu.control.get("clock", params={"version": first["version"] + 7, "wait": 20})
@@ -84,7 +95,7 @@ async def test_long_poll(emu: RunningEmulator) -> None:
     await emu.advance(days=1)
     moved = (await waiting).json()
     assert moved["version"] > first["version"]
-    assert moved["offset_seconds"] - first["offset_seconds"] == pytest.approx(86400, abs=5)
+    assert moved["offset_seconds"] - first["offset_seconds"] == 86400
     idle = await emu.control.get("clock", params={"version": moved["version"], "wait": 0})
     assert idle.json()["version"] == moved["version"]
 
@@ -104,26 +115,41 @@ async def test_a_follower_is_never_behind_what_it_receives(shop: Shop, hooked: R
 
     hooked.received = Watching()
     try:
-        assert abs(clock.now() - await now(shop.emu)) < timedelta(seconds=5)
+        assert abs(clock.now() - await now(shop.emu)) < timedelta(hours=1)
         await shop.emu.advance(days=95)
         assert len(seen) == 3 * 4
-        assert max(seen) < timedelta(seconds=70)
-        assert abs(clock.now() - await now(shop.emu)) < timedelta(seconds=5)
+        # Renewals are a month apart; how long the machine takes for one does not matter.
+        assert max(seen) < timedelta(hours=1)
+        assert abs(clock.now() - await now(shop.emu)) < timedelta(hours=1)
     finally:
         await clock.stop()
         hooked.received = []
     assert paid["outcome"] == "paid"
 
 
-async def test_a_lost_follower_holds_up_one_jump_only(emu: RunningEmulator) -> None:
-    await emu.control.get("clock", params={"follower": "gone", "version": 1, "wait": 0})
-    began = time.monotonic()
-    await emu.advance(days=1)
-    first = time.monotonic() - began
-    began = time.monotonic()
-    for _ in range(5):
-        await emu.advance(days=1)
-    assert first >= emu.config.follower_wait_seconds > time.monotonic() - began
+async def test_a_follower_that_does_not_come_back_is_left_behind() -> None:
+    async with running_emulator(EmulatorConfig(start=START, follower_wait_seconds=0.05)) as emu:
+        followers = emu.runtime.followers
+        for _ in range(2):
+            version = (await emu.control.get("clock")).json()["version"]
+            query = {"follower": "hangs", "version": version, "wait": 50}
+            only_poll = asyncio.create_task(emu.control.get("clock", params=query))
+            await until(lambda: followers.polling() == ["hangs"])
+            await emu.advance(days=1)
+            assert (await only_poll).json()["version"] != version
+            assert followers.present() == []
+
+
+async def test_a_follower_that_hangs_up_is_not_waited_for(emu: RunningEmulator) -> None:
+    """However long a follower may take: one whose connection is gone will not come back with this poll."""
+    followers = emu.runtime.followers
+    version = (await emu.control.get("clock")).json()["version"]
+    async with httpx.AsyncClient(trust_env=False) as http:
+        query = {"follower": "ends", "version": version, "wait": 50}
+        poll = asyncio.create_task(http.get(f"{emu.control_url}/clock", params=query, timeout=60))
+        await until(lambda: followers.present() == ["ends"])
+        poll.cancel()
+        await until(lambda: followers.present() == [])
 
 
 async def test_real_time_brings_happenings_too(shop: Shop, hooked: Receiver) -> None:
@@ -132,20 +158,18 @@ async def test_real_time_brings_happenings_too(shop: Shop, hooked: Receiver) -> 
     hooked.clear()
     end = datetime.fromisoformat(paid["membership"]["current_period_end"])
     await shop.emu.advance(to=(end - timedelta(seconds=0.3)).isoformat())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not hooked.of("payment.succeeded"):
             await asyncio.sleep(0.02)
 
 
-async def test_a_year_of_twenty_subscriptions_takes_seconds(shop: Shop, hooked: Receiver) -> None:
+async def test_a_year_of_twenty_subscriptions_passes_in_order(shop: Shop, hooked: Receiver) -> None:
     checkout_id = await shop.checkout(await shop.plan())
     for number in range(20):
         await shop.emu.pay(checkout_id, email=f"c{number}@customer.test")
     await shop.emu.settle()
     hooked.clear()
-    began = time.monotonic()
     reached = await shop.emu.advance(months=12)
-    assert time.monotonic() - began < 30  # a few seconds on a quiet machine
     assert (reached["events"], reached["deliveries"]) == (20 * 12, 20 * 12 * 4)
     assert len(hooked.received) == 20 * 12 * 4
     created = [datetime.fromisoformat(one.data["created_at"]) for one in hooked.of("payment.succeeded")]
@@ -153,14 +177,12 @@ async def test_a_year_of_twenty_subscriptions_takes_seconds(shop: Shop, hooked: 
     assert months == sorted(months)
 
 
-async def test_stopping_does_not_wait_for_long_polls(shop: Shop) -> None:
-    version = (await shop.emu.control.get("clock")).json()["version"]
-    async with httpx.AsyncClient() as http:
-        waiting = asyncio.create_task(
-            http.get(f"{shop.emu.control_url}/clock", params={"version": version, "wait": 50}, timeout=60)
-        )
-        await asyncio.sleep(0.05)
-        began = time.monotonic()
-        await shop.emu.runtime.followers.release()
-        assert (await waiting).status_code == 200
-        assert time.monotonic() - began < 2
+async def test_stopping_does_not_wait_for_long_polls(emu: RunningEmulator) -> None:
+    version = (await emu.control.get("clock")).json()["version"]
+    async with httpx.AsyncClient(trust_env=False) as http:
+        query = {"follower": "waits", "version": version, "wait": 50}
+        waiting = asyncio.create_task(http.get(f"{emu.control_url}/clock", params=query, timeout=60))
+        await until(lambda: emu.runtime.followers.present() == ["waits"])
+        await emu.runtime.followers.release()
+        async with asyncio.timeout(30):
+            assert (await waiting).status_code == 200

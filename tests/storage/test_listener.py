@@ -31,7 +31,7 @@ def _hear(queue: Heard, channel: str, payload: str) -> None:
 
 
 async def _next(heard: Heard, count: int = 1) -> list[tuple[str, str]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [await heard.get() for _ in range(count)]
 
 
@@ -77,6 +77,6 @@ async def test_a_stopped_listener_hears_nothing(database_url: str, units: UnitOf
     await _notify(units, ("first", "late"))
     assert said == [""]
     left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
-    async with asyncio.timeout(10), units() as unit:
+    async with asyncio.timeout(60), units() as unit:
         while (await unit.session.execute(text(left))).scalar_one():
             await asyncio.sleep(0.01)

@@ -17,7 +17,7 @@ from quntedge import cli as command_line
 from quntedge.demo.places import without_settings
 from tests.cli.conftest import SETTINGS, Cli
 
-SECONDS = 60
+SECONDS = 20
 
 
 @pytest.fixture

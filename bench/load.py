@@ -168,6 +168,8 @@ class _Steady(_Generator):
             self._send(self._idle.pop())
         if elapsed < self._warm_up + self._seconds:
             asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
+        elif not self._late:
+            self.finish_when_idle()  # at a low rate the last answer may have come before the end
 
     def _when(self, number: int) -> float:
         """Seconds after the begin at which a request falls due: the other way round of `steady_count`."""

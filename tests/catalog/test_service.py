@@ -11,7 +11,8 @@ from quntedge.catalog.rules import CatalogFile, GatewayPlanDiffers, PlanTermsFix
 from quntedge.catalog.service import PLAN_KEY, CatalogService
 from quntedge.catalog.toml import packaged
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
-from quntedge.gateway.port import GatewayOutcomeUnknown, PlanRequest
+from quntedge.gateway.errors import GatewayOutcomeUnknown
+from quntedge.gateway.port import PlanRequest
 from quntedge.gateway.whop.adapter import WhopGateway, connect
 from quntedge.gateway.whop.config import WhopSettings
 from quntedge.kit.money import Money

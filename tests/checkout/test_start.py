@@ -6,7 +6,7 @@ import pytest
 from quntedge.checkout import rules
 from quntedge.checkout.idempotency import IdempotencyKeyInFlight, IdempotencyKeyMissing, IdempotencyKeyReused
 from quntedge.checkout.queries import CheckoutView, owners
-from quntedge.gateway.port import GatewayRejected
+from quntedge.gateway.errors import GatewayRejected
 from quntedge.kit.clock import FrozenClock
 from quntedge.kit.ids import is_id
 from quntedge.kit.money import Money

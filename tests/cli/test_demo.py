@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +20,8 @@ import pytest
 
 from quntedge.demo.customers import DEMO, PASSWORD
 
-START_SECONDS = 60
-STOP_SECONDS = 20
+START_SECONDS = 180
+STOP_SECONDS = 60
 
 
 def free_ports() -> tuple[int, int]:
@@ -109,11 +110,13 @@ def demo(folder: Path, ports: tuple[int, int] | None = None) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "demo"
-    path.mkdir()
-    yield path
-    nothing_left(path)
+def folder() -> Iterator[Path]:
+    # Not pytest's own folder: another pytest that starts meanwhile closes that to the user PostgreSQL runs as.
+    with tempfile.TemporaryDirectory(prefix="quntedge-demo-", ignore_cleanup_errors=True) as parent:
+        path = Path(parent) / "demo"
+        path.mkdir()
+        yield path
+        nothing_left(path)
 
 
 def printed(pattern: str, text: str) -> str:

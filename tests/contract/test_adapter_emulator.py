@@ -10,13 +10,10 @@ import httpx
 import pytest
 
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
+from quntedge.gateway.errors import GatewayNotFound, GatewayRejected, GatewayUnauthorized, GatewayUnavailable
 from quntedge.gateway.port import (
     CheckoutRequest,
     GatewayEvent,
-    GatewayNotFound,
-    GatewayRejected,
-    GatewayUnauthorized,
-    GatewayUnavailable,
     IgnoredEvent,
     InvoiceStatus,
     MembershipSnapshot,

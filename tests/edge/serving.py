@@ -27,7 +27,7 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not server.started and not task.done():
                     await asyncio.sleep(0.005)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"

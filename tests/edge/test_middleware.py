@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from quntedge.edge.callers import anyone
 from quntedge.edge.errors import InternalError
-from quntedge.gateway.port import GatewayRejected, GatewayUnavailable
+from quntedge.gateway.errors import GatewayRejected, GatewayUnavailable
 from quntedge.kit.clock import FrozenClock
 from quntedge.settings import Settings
 from quntedge.storage.unit_of_work import UnitOfWorkFactory

@@ -9,13 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from quntedge.gateway.port import (
-    CheckoutRequest,
-    GatewayInvalidAnswer,
-    GatewayOutcomeUnknown,
-    GatewayUnavailable,
-    PlanRequest,
-)
+from quntedge.gateway.errors import GatewayInvalidAnswer, GatewayOutcomeUnknown, GatewayUnavailable
+from quntedge.gateway.port import CheckoutRequest, PlanRequest
 from quntedge.gateway.whop.adapter import WhopGateway
 from quntedge.gateway.whop.config import WhopSettings
 from quntedge.kit.money import Money

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from quntedge.gateway.port import (
+from quntedge.gateway.errors import (
     GatewayError,
     GatewayInvalidAnswer,
     GatewayNotFound,

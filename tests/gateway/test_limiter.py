@@ -2,7 +2,7 @@
 
 import pytest
 
-from quntedge.gateway.port import GatewayRateLimited
+from quntedge.gateway.errors import GatewayRateLimited
 from quntedge.gateway.whop.limiter import BURST, MAX_WAIT_SECONDS, REQUESTS_PER_MINUTE, Limiter
 
 WHOP_LIMIT_PER_MINUTE = 600

@@ -41,7 +41,7 @@ async def ticking(ticker: Ticker) -> AsyncIterator[asyncio.Event]:
         yield stop
     finally:
         stop.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await running
 
 

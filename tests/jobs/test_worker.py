@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from quntedge.gateway.emulator.testing import running_emulator
-from quntedge.gateway.port import GatewayUnavailable
+from quntedge.gateway.errors import GatewayUnavailable
 from quntedge.jobs.mailbox import open_mailbox
 from quntedge.jobs.tasks import RETIRE_CHECKOUT
 from quntedge.jobs.ticker import Sweep

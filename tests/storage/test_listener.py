@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from quntedge.storage.engine import libpq_url
 from quntedge.storage.notify import Listener
@@ -31,7 +32,7 @@ def _hear(queue: Heard, channel: str, payload: str) -> None:
 
 
 async def _next(heard: Heard, count: int = 1) -> list[tuple[str, str]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [await heard.get() for _ in range(count)]
 
 
@@ -77,6 +78,23 @@ async def test_a_stopped_listener_hears_nothing(database_url: str, units: UnitOf
     await _notify(units, ("first", "late"))
     assert said == [""]
     left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
-    async with asyncio.timeout(10), units() as unit:
+    async with asyncio.timeout(60), units() as unit:
         while (await unit.session.execute(text(left))).scalar_one():
             await asyncio.sleep(0.01)
+
+
+async def test_a_callback_that_fails_harms_nobody(database_url: str, units: UnitOfWorkFactory) -> None:
+    queue: Heard = asyncio.Queue()
+
+    def broken(_payload: str) -> None:
+        raise LookupError("a broken subscriber")
+
+    listener = Listener(libpq_url(database_url))
+    listener.subscribe("first", broken)
+    listener.subscribe("first", partial(_hear, queue, "first"))
+    with capture_logs() as logs:
+        await listener.start()
+        await _notify(units, ("first", "one"), ("first", "two"))
+        assert await _next(queue, 3) == [("first", ""), ("first", "one"), ("first", "two")]
+        await listener.stop()
+    assert [entry["event"] for entry in logs] == ["listener.callback_failed"] * 3

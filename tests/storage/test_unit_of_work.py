@@ -147,7 +147,7 @@ async def test_notifications_leave_with_the_commit_and_only_then(
         unit.record(Ordered(1))
         await unit.commit()
         await unit.commit()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert [await notices.get() for _ in range(3)] == ["once", "twice", "from a subscriber"]
     assert notices.empty()
 

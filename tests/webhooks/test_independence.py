@@ -18,7 +18,7 @@ async def test_a_delivery_is_taken_while_all_other_connections_are_held(world: W
     async with AsyncExitStack() as held:
         for _ in range(world.runtime.settings.pool_size):
             await held.enter_async_context(world.runtime.engine.connect())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert (await world.deliver(document)).status_code == 200
     assert await world.row("SELECT count(*) AS n FROM webhook_event") == {"n": 1}
 
@@ -35,7 +35,7 @@ async def test_a_stopping_worker_does_not_wait_for_a_gateway_that_does_not_answe
     async with asyncio.timeout(20):
         await _stop_while_reading(world)
     # Nothing of it is left to wait for, and nothing is lost: when the lease ends, the events are read again.
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await world.runtime.webhooks.settle_readings()
     world.whop.answering.set()
     assert await world.work() == 0
@@ -58,6 +58,6 @@ async def _stop_while_reading(world: World) -> None:
             while len(world.whop.reads) <= number:
                 await asyncio.sleep(0.005)
         stop.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await running
     assert [entry["event"] for entry in logs].count("inbox.readings_broken_off") == 1

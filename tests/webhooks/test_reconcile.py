@@ -329,7 +329,7 @@ async def test_a_worker_crawls_by_itself(settings: Settings, database_url: str) 
         await product.emulator.faults(drop_next=ALL)
         await product.emulator.pay(checkout_of(started["purchase_url"]), email=EMAIL)
         await product.advance(minutes=16)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await product.rows("SELECT 1 FROM gateway_difference"):
                 await asyncio.sleep(0.02)
         await product.settled()

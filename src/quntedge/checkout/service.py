@@ -12,16 +12,14 @@ from quntedge.checkout.idempotency import Fresh, IdempotencyService, Replay, dig
 from quntedge.checkout.models import CheckoutIntent
 from quntedge.checkout.outcomes import RetireLater
 from quntedge.checkout.queries import PREFIX, CheckoutView, checkout, view_of
-from quntedge.gateway.port import (
-    CheckoutRequest,
-    Gateway,
-    GatewayCheckout,
+from quntedge.gateway.errors import (
     GatewayError,
     GatewayInvalidAnswer,
     GatewayOutcomeUnknown,
     GatewayRateLimited,
     GatewayUnavailable,
 )
+from quntedge.gateway.port import CheckoutRequest, Gateway, GatewayCheckout
 from quntedge.kit.errors import QuntedgeError
 from quntedge.kit.ids import new_id
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory

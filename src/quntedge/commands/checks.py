@@ -11,7 +11,7 @@ import aiosmtplib
 import psycopg
 import sqlalchemy.exc
 
-from quntedge.gateway.port import GatewayError
+from quntedge.gateway.errors import GatewayError
 from quntedge.kit.following_clock import ClockUnreachable, FollowingClock
 from quntedge.notifications.smtp import MailServer
 from quntedge.settings import ConfigurationError, Settings

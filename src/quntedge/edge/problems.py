@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from quntedge.edge.errors import DatabaseUnavailable, InternalError, InvalidBody, InvalidJson
 from quntedge.edge.info import info_of
-from quntedge.gateway.port import GatewayError
+from quntedge.gateway.errors import GatewayError
 from quntedge.kit import errors
 from quntedge.kit.errors import PROBLEM_CONTENT_TYPE, FieldError, QuntedgeError, problem
 from quntedge.kit.logging import get_logger

@@ -10,7 +10,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from quntedge.kit.errors import QuntedgeError
 from quntedge.kit.money import Money
 
 Shape = Literal["native", "legacy"]
@@ -304,61 +303,19 @@ class GatewayCheckout:
     purchase_url: str
 
 
-class GatewayError(QuntedgeError):
-    """Something went wrong between us and the gateway."""
+@dataclass(frozen=True, slots=True)
+class WebhookEndpoint:
+    """An address the gateway delivers to, and how that has gone lately. It is the gateway's own account of it.
 
-    code = "gateway_error"
-    status = 502
-    title = "The payment gateway could not do this"
+    `consecutive_failures` counts deliveries since it last took one. A disabled endpoint misses everything for good.
+    """
 
-
-class GatewayNotFound(GatewayError):
-    """The object does not exist at the gateway, or our key may not see it."""
-
-    code = "gateway_not_found"
-
-
-class GatewayRejected(GatewayError):
-    """The gateway understood and refused (400, 402, 403, 409, 422). Sending the same again will not help."""
-
-    code = "gateway_rejected"
-
-
-class GatewayUnauthorized(GatewayError):
-    """The gateway does not accept our key (401)."""
-
-    code = "gateway_unauthorized"
-
-
-class GatewayRateLimited(GatewayError):
-    """Too many requests; `retry_after_seconds` says when to come back."""
-
-    code = "gateway_rate_limited"
-    status = 503
-
-    def __init__(self, detail: str, retry_after_seconds: float) -> None:
-        super().__init__(detail)
-        self.retry_after_seconds = retry_after_seconds
-
-
-class GatewayUnavailable(GatewayError):
-    """A read failed for a passing reason (5xx, timeout, no connection), or a write certainly never arrived."""
-
-    code = "gateway_unavailable"
-    status = 503
-
-
-class GatewayOutcomeUnknown(GatewayError):
-    """A write may or may not have happened (timeout, cut connection, 5xx). Look before sending again."""
-
-    code = "gateway_outcome_unknown"
-    status = 503
-
-
-class GatewayInvalidAnswer(GatewayError):
-    """The gateway answered 2xx with something that cannot be understood."""
-
-    code = "gateway_invalid_answer"
+    endpoint_id: str
+    url: str
+    enabled: bool
+    consecutive_failures: int
+    failing_since: datetime | None
+    disabled_reason: str | None
 
 
 class Gateway(Protocol):
@@ -400,6 +357,12 @@ class Gateway(Protocol):
 
     def payments_since(self, created_after: datetime) -> AsyncIterator[list[PaymentSnapshot]]:
         """Pages of the payments created after this time; a list may leave out what a single read tells."""
+        ...
+
+    async def webhook_endpoints(self) -> list[WebhookEndpoint]: ...
+
+    async def redeliver(self, endpoint_id: str, *, failed_since: datetime, idempotency_key: str) -> None:
+        """Has the deliveries that failed since then sent again, under their old ids. It happens in the background."""
         ...
 
     async def close(self) -> None: ...

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import procrastinate
 
-from quntedge.gateway.port import GatewayError
+from quntedge.gateway.errors import GatewayError
 from quntedge.notifications.service import SEND_DUE
 from quntedge.storage.jobs import JobQueue
 from quntedge.storage.unit_of_work import UnitOfWork

@@ -35,4 +35,10 @@ GATEWAY_CALLS = Counter(
 GATEWAY_DIFFERENCES = Counter(
     "quntedge_gateway_differences", "Differences that reconciliation found, by kind.", ["kind"], registry=REGISTRY
 )
+WEBHOOK_ENDPOINT_HEALTHY = Gauge(
+    "quntedge_webhook_endpoint_healthy",
+    "1 while Whop delivers to our endpoint; 0 while it is missing, disabled or failing; NaN when nobody could ask.",
+    registry=REGISTRY,
+)
+WEBHOOK_ENDPOINT_HEALTHY.set(float("nan"))
 MAILS = Counter("quntedge_mails", "Mails by what became of them.", ["outcome"], registry=REGISTRY)

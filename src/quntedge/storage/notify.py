@@ -29,7 +29,8 @@ class Listener:
         self._callbacks.setdefault(channel, []).append(callback)
 
     async def start(self) -> None:
-        """Connects and returns once the channels are listened to."""
+        """Connects and returns once the channels are listened to; without a database within ten seconds, it goes on
+        trying and says so in the log."""
         self._task = asyncio.create_task(self._run(), name="listener")
         ready = asyncio.create_task(self._ready.wait())
         await asyncio.wait({ready, self._task}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
@@ -46,7 +47,7 @@ class Listener:
         while True:
             try:
                 await self._listen(self._callbacks)
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:
                 log.warning("listener.lost", error=type(error).__name__)
             await asyncio.sleep(self._reconnect_seconds)
 
@@ -55,9 +56,14 @@ class Listener:
             for channel in channels:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             self._ready.set()
-            for callbacks in self._callbacks.values():
-                for callback in callbacks:
-                    callback("")
+            for channel in channels:
+                self._call(channel, "")
             async for notice in connection.notifies():
-                for callback in self._callbacks.get(notice.channel, ()):
-                    callback(notice.payload)
+                self._call(notice.channel, notice.payload)
+
+    def _call(self, channel: str, payload: str) -> None:
+        for callback in self._callbacks.get(channel, ()):
+            try:
+                callback(payload)
+            except Exception:
+                log.exception("listener.callback_failed", channel=channel)

@@ -14,16 +14,14 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from quntedge.gateway.port import (
-    Gateway,
+from quntedge.gateway.errors import (
     GatewayInvalidAnswer,
     GatewayNotFound,
     GatewayRateLimited,
     GatewayRejected,
     GatewayUnavailable,
-    MembershipSnapshot,
-    PaymentSnapshot,
 )
+from quntedge.gateway.port import Gateway, MembershipSnapshot, PaymentSnapshot
 from quntedge.kit.errors import QuntedgeError
 from quntedge.kit.logging import get_logger
 from quntedge.kit.metrics import GATEWAY_DIFFERENCES

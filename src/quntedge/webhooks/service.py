@@ -12,7 +12,8 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from quntedge.gateway.port import GatewayError, GatewayEvent, GatewayRateLimited, UnusableEvent
+from quntedge.gateway.errors import GatewayError, GatewayRateLimited
+from quntedge.gateway.port import GatewayEvent, UnusableEvent
 from quntedge.gateway.whop.documents import load_json
 from quntedge.gateway.whop.normalise import normalise
 from quntedge.kit.errors import QuntedgeError

@@ -8,12 +8,11 @@ import httpx
 from whop_sdk import AsyncWhop
 from whop_sdk.core.request_options import RequestOptions
 
+from quntedge.gateway.errors import GatewayInvalidAnswer, GatewayNotFound
 from quntedge.gateway.port import (
     CheckoutRequest,
     Gateway,
     GatewayCheckout,
-    GatewayInvalidAnswer,
-    GatewayNotFound,
     GatewayPlan,
     GatewayProduct,
     InvoiceSnapshot,
@@ -22,6 +21,7 @@ from quntedge.gateway.port import (
     PlanRequest,
     RefundSnapshot,
     UnusableEvent,
+    WebhookEndpoint,
 )
 from quntedge.gateway.whop.config import WhopSettings
 from quntedge.gateway.whop.errors import from_unusable
@@ -34,6 +34,7 @@ from quntedge.gateway.whop.shapes_invoice import invoice_snapshot
 from quntedge.gateway.whop.shapes_membership import membership_snapshot
 from quntedge.gateway.whop.shapes_payment import payment_snapshot
 from quntedge.gateway.whop.shapes_refund import refund_snapshot
+from quntedge.gateway.whop.shapes_webhook import endpoint_from
 
 PAGE_SIZE: Final = 100
 MAX_PAGES: Final = 200
@@ -247,6 +248,26 @@ class WhopGateway(Gateway):
         )
         async for page in pages:
             yield [self._understood("payments.list", payment_snapshot, item) for item in page]
+
+    async def webhook_endpoints(self) -> list[WebhookEndpoint]:
+        """Where Whop sends the events of our account."""
+        documents = await self._pages(
+            "webhooks.list",
+            lambda sdk, options, after: sdk.webhooks.list(
+                account_id=self._settings.account_id, first=PAGE_SIZE, after=after, request_options=options
+            ),
+        )
+        return [self._understood("webhooks.list", endpoint_from, item) for item in documents]
+
+    async def redeliver(self, endpoint_id: str, *, failed_since: datetime, idempotency_key: str) -> None:
+        """Has failed deliveries sent again. They keep their ids, so what was applied already is dropped as known."""
+        await self._exchange.write(
+            "webhooks.replay",
+            lambda sdk, options: sdk.webhooks.replay(
+                endpoint_id, sent_after=failed_since.isoformat(), failed_only=True, request_options=options
+            ),
+            idempotency_key=idempotency_key,
+        )
 
     async def close(self) -> None:
         """Closes the connections; the gateway cannot be used afterwards."""

@@ -14,7 +14,8 @@ def load_json(body: bytes | str) -> object:
     length and nesting deeper than Python's recursion limit included.
     """
     try:
-        document: object = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+        text = body if isinstance(body, str) else body.decode("utf-8")
+        document: object = _DECODER.decode(text)
     except (ValueError, InvalidOperation, RecursionError) as error:
         raise UnusableEvent("not_json", f"the body is no JSON ({type(error).__name__})") from error
     return document
@@ -22,3 +23,7 @@ def load_json(body: bytes | str) -> object:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+# One for all: `json.loads` would build a decoder for each document.
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)

@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from quntedge.gateway.port import (
+from quntedge.gateway.errors import (
     GatewayError,
     GatewayInvalidAnswer,
     GatewayNotFound,
@@ -18,8 +18,8 @@ from quntedge.gateway.port import (
     GatewayRejected,
     GatewayUnauthorized,
     GatewayUnavailable,
-    UnusableEvent,
 )
+from quntedge.gateway.port import UnusableEvent
 from quntedge.gateway.whop.documents import load_json
 
 DEFAULT_RETRY_AFTER_SECONDS: Final = 60.0

@@ -17,7 +17,8 @@ from whop_sdk.core.api_error import ApiError
 from whop_sdk.core.parse_error import ParsingError
 from whop_sdk.core.request_options import RequestOptions
 
-from quntedge.gateway.port import GatewayError, UnusableEvent
+from quntedge.gateway.errors import GatewayError
+from quntedge.gateway.port import UnusableEvent
 from quntedge.gateway.whop.config import API_VERSION_DATE, WhopSettings
 from quntedge.gateway.whop.documents import load_json
 from quntedge.gateway.whop.errors import from_failure, from_response, from_unusable

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from quntedge.gateway.port import GatewayRateLimited
+from quntedge.gateway.errors import GatewayRateLimited
 
 REQUESTS_PER_MINUTE: Final = 500
 BURST: Final = 50

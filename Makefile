@@ -1,6 +1,6 @@
 # Needs Python 3.11 or newer and make; everything else is fetched into .venv. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check audit bench css docs lock migration
+.PHONY: help setup demo demo-reset test test-year check audit bench css docs lock migration
 
 PYTHON ?=
 export PYTHON
@@ -27,6 +27,9 @@ demo-reset: ## Forget the demo's data
 
 test: setup ## Run all tests
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+test-year: setup ## Let a hundred subscriptions live through a year (about a minute)
+	@QUNTEDGE_TEST_YEAR=1 $(PY) -m pytest -n 0 tests/journeys/test_year.py $(ARGS)
 
 check: setup ## Linter, format, types, import rules, migrations
 	@echo "ruff check"; .venv/bin/ruff check .

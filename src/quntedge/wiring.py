@@ -21,7 +21,7 @@ from quntedge.gateway.whop.config import WhopSettings
 from quntedge.invoices.events import InvoicePaid
 from quntedge.invoices.service import InvoiceService
 from quntedge.jobs import sweeps, tasks
-from quntedge.jobs.ticker import Sweep
+from quntedge.jobs.ticker import NEVER, Sweep
 from quntedge.jobs.worker import Worker, WorkerServices
 from quntedge.kit.clock import Clock, SystemClock
 from quntedge.kit.following_clock import FollowingClock
@@ -45,6 +45,7 @@ from quntedge.subscriptions.service import SubscriptionService
 from quntedge.webhooks.apply import Applier
 from quntedge.webhooks.bodies import BodyStore
 from quntedge.webhooks.effects import Effects
+from quntedge.webhooks.endpoint import PATH, EndpointWatch
 from quntedge.webhooks.inbox import CHANNEL, Inbox
 from quntedge.webhooks.reader import GatewayReader
 from quntedge.webhooks.reconcile import Reconciler
@@ -87,6 +88,7 @@ class Runtime:
     inbox: Inbox
     webhooks: WebhookService
     reconciler: Reconciler
+    endpoint: EndpointWatch
     outcomes: CheckoutOutcomes
 
     async def start(self) -> None:
@@ -122,6 +124,11 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     _subscribe(bus, invoices, Effects(invoices), outcomes, NotificationService(jobs))
     bodies = BodyStore(settings.key_ring())
     applier = Applier(SubscriptionService(), payments, RefundService(payments), invoices, vault)
+    reconciler = Reconciler(units, gateway, applier)
+
+    async def catch_up() -> int:
+        return await reconciler.full(clock.now())
+
     services = Services(
         settings=settings,
         engine=engine,
@@ -157,7 +164,8 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
             batch_size=settings.worker_batch,
             jitter=random.Random(),  # noqa: S311 (spreads retries, guards nothing)
         ),
-        reconciler=Reconciler(units, gateway, applier),
+        reconciler=reconciler,
+        endpoint=EndpointWatch(gateway, f"{settings.base_url}{PATH}", clock, catch_up),
         outcomes=outcomes,
     )
 
@@ -228,6 +236,7 @@ def _sweeps(runtime: Runtime) -> list[Sweep]:
         sweeps.tidying("sessions.purge", timedelta(hours=6), runtime.units, purge_sessions),
         sweeps.comparing("gateway.reconcile_recent", timedelta(minutes=15), reconcile_recent),
         sweeps.comparing("gateway.reconcile_full", timedelta(hours=24), reconcile_full),
+        Sweep("gateway.endpoint", timedelta(minutes=15), runtime.endpoint.check, in_leaps=NEVER),
     ]
 
 

@@ -8,8 +8,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from quntedge.api.webhook import MAX_BODY_BYTES, PATH, webhook_route
+from quntedge.api.webhook import MAX_BODY_BYTES, webhook_route
 from quntedge.edge.app import build as build_app
+from quntedge.webhooks.endpoint import PATH
 from tests.gateway import payloads
 from tests.gateway.payloads import native_membership, native_payment
 from tests.webhooks.world import World, ours

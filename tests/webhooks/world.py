@@ -18,12 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from quntedge.accounts.models import AppUser
-from quntedge.api.webhook import PATH
 from quntedge.catalog.models import Plan
 from quntedge.checkout.models import CheckoutIntent
 from quntedge.kit.clock import FrozenClock
 from quntedge.main import create_app
 from quntedge.settings import Settings
+from quntedge.webhooks.endpoint import PATH
 from quntedge.webhooks.worker import drain
 from quntedge.wiring import Runtime, build
 from tests.gateway import payloads

@@ -19,11 +19,11 @@ from quntedge.kit.errors import (
 )
 from quntedge.kit.logging import get_logger
 from quntedge.kit.metrics import WEBHOOKS_RECEIVED, WEBHOOKS_REJECTED, WEBHOOKS_VERIFIED
+from quntedge.webhooks.endpoint import PATH
 from quntedge.webhooks.inbox import Inbox
 
 log = get_logger(__name__)
 
-PATH = "/api/whop/webhook"
 MAX_BODY_BYTES = 256 * 1024
 BODY_TIMEOUT_SECONDS = 10
 

@@ -16,6 +16,7 @@ from quntedge.kit.following_clock import ClockUnreachable, FollowingClock
 from quntedge.notifications.smtp import MailServer
 from quntedge.settings import ConfigurationError, Settings
 from quntedge.storage import migrate
+from quntedge.webhooks.endpoint import PATH
 from quntedge.wiring import Runtime
 
 OLDEST_POSTGRESQL = 15
@@ -104,7 +105,7 @@ async def _mail(settings: Settings) -> Finding:
 
 def webhook_endpoint(settings: Settings) -> list[Finding]:
     """Whether Whop can reach us and we can believe it, as far as the settings tell."""
-    address = f"{settings.base_url}/api/whop/webhook"
+    address = f"{settings.base_url}{PATH}"
     found = []
     if settings.whop_environment != "custom" and not _is_public(settings.base_url):
         found.append(

@@ -12,6 +12,7 @@ from quntedge.commands.running import opened, run
 from quntedge.commands.times import parse_since
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.webhooks import replay as inbox
+from quntedge.webhooks.endpoint import EndpointState
 from quntedge.webhooks.models import STATES, WebhookEvent
 from quntedge.webhooks.replay import REPLAYABLE, Filter
 from quntedge.wiring import Runtime
@@ -71,6 +72,32 @@ def replay(
     if not state:
         raise typer.BadParameter(f"give an event, or --state with one of {', '.join(REPLAYABLE)}.")
     run(_replay_many(state, outcome, type_, since, yes))
+
+
+@app.command()
+def endpoint() -> None:
+    """Ask Whop how its deliveries to us go. Exit code 1 when something is wrong."""
+    run(_endpoint())
+
+
+async def _endpoint() -> None:
+    async with opened() as runtime:
+        health = await runtime.endpoint.look()
+    facts = health.endpoint
+    rows = {
+        "address": health.url,
+        "state": health.state.value,
+        "endpoint": facts and facts.endpoint_id,
+        "failures": facts and str(facts.consecutive_failures),
+        "failing since": facts and moment(facts.failing_since),
+        "disabled for": facts and facts.disabled_reason,
+    }
+    for name, value in rows.items():
+        if value:
+            out().print(f"{name:<13} {value}")
+    out().print(health.advice)
+    if health.state is not EndpointState.WELL:
+        raise typer.Exit(1)
 
 
 async def _causes() -> None:

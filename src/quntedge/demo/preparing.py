@@ -18,10 +18,10 @@ from quntedge.kit.logging import configure_logging
 from quntedge.schema import all_tables
 from quntedge.settings import Settings, load_settings
 from quntedge.storage import migrate
+from quntedge.webhooks.endpoint import PATH
 from quntedge.wiring import Runtime, build, database
 
 WEB_PATIENCE_SECONDS = 30.0
-WEBHOOK_PATH = "/api/whop/webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,14 @@ async def _fill(settings: Settings, url: str) -> None:
 
 async def _register_endpoint(settings: Settings) -> None:
     """Our webhook endpoint at the emulator, once: an endpoint at another address is one of a demo on another port."""
-    address = f"{settings.base_url}{WEBHOOK_PATH}"
+    address = f"{settings.base_url}{PATH}"
     key = settings.whop_api_key.get_secret_value()
     async with httpx.AsyncClient(
         base_url=str(settings.whop_base_url), headers={"Authorization": f"Bearer {key}"}, timeout=10, trust_env=False
     ) as api:
         answer = await api.get("/webhooks")
         answer.raise_for_status()
-        ours = [endpoint for endpoint in answer.json()["data"] if endpoint["url"].endswith(WEBHOOK_PATH)]
+        ours = [endpoint for endpoint in answer.json()["data"] if endpoint["url"].endswith(PATH)]
         for endpoint in ours:
             changed = await api.patch(f"/webhooks/{endpoint['id']}", json={"url": address, "enabled": True})
             changed.raise_for_status()

@@ -18,6 +18,9 @@ from quntedge.kit.metrics import WEBHOOK_ENDPOINT_HEALTHY
 
 log = get_logger(__name__)
 
+PATH = "/api/whop/webhook"
+"""Where deliveries arrive, below the public address of the installation."""
+
 MARGIN = timedelta(minutes=5)
 """How much earlier than the first known failure deliveries are asked for again."""
 

@@ -160,13 +160,14 @@ class Reconciler:
         now: datetime,
         found: Counter[str],
     ) -> None:
-        """Reads these objects from the gateway, then applies them."""
+        """Reads these objects from the gateway, then applies those that have not changed just now."""
         for start in range(0, len(ids), BATCH):
             answers: list[_Item | Difference] = []
             for first in range(start, min(start + BATCH, len(ids)), CONCURRENT_READS):
                 few = ids[first : min(first + CONCURRENT_READS, start + BATCH)]
                 answers += await _together([read(object_id) for object_id in few])
-            await self._apply([answer for answer in answers if isinstance(answer, _Item)], now, found)
+            items = [answer for answer in answers if isinstance(answer, _Item)]
+            await self._apply([item for item in items if _is_settled(item, now)], now, found)
             await self._leave_open([answer for answer in answers if isinstance(answer, Difference)], found)
 
     async def _membership(self, membership_id: str) -> _Item | Difference:
@@ -247,6 +248,11 @@ class Reconciler:
 
 def _settled(snapshot: MembershipSnapshot | PaymentSnapshot, now: datetime) -> bool:
     return snapshot.updated_at is None or snapshot.updated_at <= now - SETTLING
+
+
+def _is_settled(item: _Item, now: datetime) -> bool:
+    memberships, payments = item.evidence.memberships, item.evidence.payments
+    return all(_settled(one, now) for one in memberships) and all(_settled(one, now) for one in payments)
 
 
 def _lane(payment: PaymentSnapshot) -> str:

@@ -85,10 +85,11 @@ async def _every_mail_went_out_once_at_its_own_time(product: Product, crowd: lis
     trials = sum(buyer.plan == "monthly" for buyer in crowd)
     assert counts["payment_failed"] == failures > 0
     assert (counts["trial_started"], counts["subscription_confirmed"]) == (trials, len(crowd) - trials)
-    # The mail server saw the same mails in the same order, each dated when it was sent.
+    # The mail server saw the same mails in the order of time, each dated when it was sent. Those of one instant travel
+    # side by side.
     assert len(product.post.mails) == len(sent)
     dates = [parsedate_to_datetime(str(mail["date"])) for mail in product.post.mails]
-    assert dates == sorted(dates)
+    assert all(one <= other or near(one, other) for one, other in pairwise(dates))
     assert all(near(date, mail["sent_at"]) for date, mail in zip(dates, sent, strict=True))
 
 

@@ -96,7 +96,7 @@ def _overview(ports: Ports) -> RenderableType:
         _heading("Pay with one of these cards (any future date, any CVC)"),
         _section(CARDS),
         _heading("A month later"),
-        Text("Press “+ 1 month” in the Whop emulator: everything follows its clock."),
+        Text("Press “+1 month” in the Whop emulator: everything follows its clock."),
     )
 
 

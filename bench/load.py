@@ -154,6 +154,7 @@ class _Steady(_Generator):
         self._scheduled = 0
         self._idle: list[_Connection] = []
         self._late: deque[float] = deque()
+        self._over = False
 
     def start(self, connections: list[_Connection]) -> None:
         self._idle = connections
@@ -168,8 +169,11 @@ class _Steady(_Generator):
             self._send(self._idle.pop())
         if elapsed < self._warm_up + self._seconds:
             asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
-        elif not self._late:
-            self.finish_when_idle()  # at a low rate the last answer may have come before the end
+            return
+        # Only now is everything due: an answer before this does not end the run, however late it comes.
+        self._over = True
+        if not self._late:
+            self.finish_when_idle()
 
     def _when(self, number: int) -> float:
         """Seconds after the begin at which a request falls due: the other way round of `steady_count`."""
@@ -181,7 +185,7 @@ class _Steady(_Generator):
             self._send(connection)
             return
         self._idle.append(connection)
-        if now - self._begin >= self._warm_up + self._seconds:
+        if self._over:
             self.finish_when_idle()
 
     def _send(self, connection: _Connection) -> None:

@@ -24,7 +24,7 @@ from quntedge.gateway.emulator.runtime import Runtime
 from quntedge.gateway.emulator.serving import EmulatorServer
 from quntedge.kit.clock import Clock
 
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 _TICK_SECONDS = 0.1
 _CONTROL_TIMEOUT_SECONDS = 120.0
 

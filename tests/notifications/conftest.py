@@ -16,6 +16,7 @@ from quntedge.notifications.smtp import MailServer
 from quntedge.storage.jobs import JobQueue, create_job_app
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from quntedge.storage.vault import Vault
+from tests.notifications.world import add_plan, add_user
 
 
 class Post:
@@ -106,3 +107,13 @@ def sender(make_sender: Callable[[], MailSender]) -> MailSender:
 @pytest.fixture
 def service(database_url: str) -> NotificationService:
     return NotificationService(JobQueue(create_job_app(database_url)))
+
+
+@pytest.fixture
+async def plan_id(units: UnitOfWorkFactory) -> str:
+    return await add_plan(units)
+
+
+@pytest.fixture
+async def user_id(units: UnitOfWorkFactory, vault: Vault) -> str:
+    return await add_user(units, vault)

@@ -14,7 +14,6 @@ from quntedge.storage.vault import Vault
 from tests.notifications.conftest import Post
 from tests.notifications.world import (
     add_paid_transaction,
-    add_plan,
     add_subscription,
     add_user,
     changed,
@@ -22,16 +21,6 @@ from tests.notifications.world import (
     queue_confirmations,
     rows,
 )
-
-
-@pytest.fixture
-async def plan_id(units: UnitOfWorkFactory) -> str:
-    return await add_plan(units)
-
-
-@pytest.fixture
-async def user_id(units: UnitOfWorkFactory, vault: Vault) -> str:
-    return await add_user(units, vault)
 
 
 async def test_a_customer_without_an_address_is_skipped(

@@ -8,19 +8,8 @@ import pytest
 from quntedge.notifications.service import NotificationService
 from quntedge.storage.events import EventBus
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
-from quntedge.storage.vault import Vault
 from quntedge.subscriptions.events import SubscriptionChanged
-from tests.notifications.world import MONTH_LATER, add_plan, add_user, changed, failed, job_count, paid, rows
-
-
-@pytest.fixture
-async def user_id(units: UnitOfWorkFactory, vault: Vault) -> str:
-    return await add_user(units, vault)
-
-
-@pytest.fixture
-async def plan_id(units: UnitOfWorkFactory) -> str:
-    return await add_plan(units)
+from tests.notifications.world import MONTH_LATER, changed, failed, job_count, paid, rows
 
 
 async def _kinds(units: UnitOfWorkFactory) -> list[tuple[str, str]]:

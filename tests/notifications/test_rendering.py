@@ -190,11 +190,6 @@ def test_rules() -> None:
 Send = Callable[[], MailSender]
 
 
-@pytest.fixture
-async def plan_id(units: UnitOfWorkFactory) -> str:
-    return await add_plan(units)
-
-
 async def test_a_confirmation_names_what_was_paid(
     units: UnitOfWorkFactory, service: NotificationService, sender: MailSender, vault: Vault, post: Post, plan_id: str
 ) -> None:

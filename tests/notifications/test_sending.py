@@ -17,21 +17,9 @@ from quntedge.storage.vault import Vault
 from tests.notifications.conftest import Post
 from tests.notifications.world import (
     START,
-    add_plan,
-    add_user,
     queue_confirmations,
     rows,
 )
-
-
-@pytest.fixture
-async def plan_id(units: UnitOfWorkFactory) -> str:
-    return await add_plan(units)
-
-
-@pytest.fixture
-async def user_id(units: UnitOfWorkFactory, vault: Vault) -> str:
-    return await add_user(units, vault)
 
 
 async def test_a_queued_mail_is_sent_once(

@@ -59,8 +59,9 @@ async def _fill(settings: Settings, url: str) -> None:
     runtime = build(settings, url)
     try:
         await runtime.start()
+        catalogue = await _catalogue(runtime)
         await _register_endpoint(settings)
-        _say(Report("catalogue", await _catalogue(runtime)))
+        _say(Report("catalogue", catalogue))
         await _web_is_ready(settings.base_url)
         async with httpx.AsyncClient(base_url=str(settings.clock_url), timeout=30, trust_env=False) as control:
             shoppers = Shoppers(runtime, control)

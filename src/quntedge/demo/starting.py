@@ -84,11 +84,12 @@ async def _start(family: Family, ports: Ports, environment: dict[str, str], scre
     screen.doing("Preparing the database")
     preparing = await family.start("prepare", ["demo-part", "prepare", _CHILD], address, reports=True)
     screen.done("Database", Report.from_line(await preparing.line()).text)
+    # Before the worker looks at its endpoint, and while nothing is sent to it yet.
+    screen.done("Catalogue", Report.from_line(await preparing.line()).text)
 
     screen.doing("Starting web and worker")
     web = await family.start("web", ["web", _CHILD], address)
     worker = await family.start("worker", ["worker", _CHILD], address)
-    screen.done("Catalogue", Report.from_line(await _first(preparing, web, worker)).text)
     await _answering(web, f"{ports.web_url}/health/ready")
     screen.done("Web", f"pages and API on port {ports.web}; worker started")
 

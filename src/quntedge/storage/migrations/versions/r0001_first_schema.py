@@ -221,7 +221,6 @@ def upgrade() -> None:
         sa.Column("grace_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("canceled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_payment_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("renewal_price_minor", sa.BigInteger(), nullable=True),
         sa.Column("currency", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
@@ -234,8 +233,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name=op.f("fk_subscription_plan_id")),
         sa.ForeignKeyConstraint(["user_id"], ["app_user.id"], name=op.f("fk_subscription_user_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription")),
+        sa.UniqueConstraint("whop_membership_id", name=op.f("uq_subscription_whop_membership_id")),
     )
-    op.create_index(op.f("ix_subscription_whop_membership_id"), "subscription", ["whop_membership_id"], unique=False)
     op.create_index("ix_subscription_user", "subscription", ["user_id", "created_at"], unique=False)
     op.create_index(
         "uq_subscription_live",
@@ -436,9 +435,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name=op.f("uq_invoice_number")),
         sa.UniqueConstraint("whop_invoice_id", name=op.f("uq_invoice_whop_invoice_id")),
         sa.UniqueConstraint("whop_payment_id", name=op.f("uq_invoice_whop_payment_id")),
-    )
-    op.create_index(
-        "ix_invoice_unpaid", "invoice", ["subscription_id"], unique=False, postgresql_where="number IS NULL"
     )
     op.create_index("ix_invoice_transaction", "invoice", ["transaction_id"], unique=False)
     op.create_index("ix_invoice_user", "invoice", ["user_id", "issued_at", "id"], unique=False)

@@ -13,7 +13,7 @@ from quntedge.gateway.emulator.cards import (
 )
 from quntedge.gateway.emulator.discounts import promo_of
 from quntedge.gateway.emulator.pricing import price
-from quntedge.gateway.emulator.records import Membership, Payment
+from quntedge.gateway.emulator.records import Membership, Payment, Plan, Promo
 from quntedge.gateway.emulator.world import World
 from quntedge.kit.money import Money
 
@@ -42,17 +42,27 @@ def _renew(world: World, membership: Membership, at: datetime) -> None:
     """Bills the next period. Renewals carry no metadata and no checkout: integrations report both missing."""
     tables = world.store.tables
     listed = membership.renewal_price or Money.zero(membership.initial_price.currency)
-    country = tables.people[membership.user_id].country
-    cost = price(tables, tables.plans[membership.plan_id], listed, promo_of(tables, membership), country)
+    promo = promo_of(tables, membership)
+    payment = bill(world, membership, tables.plans[membership.plan_id], listed, promo, "subscription_cycle", at)
+    world.announcer.emit("payment.created", payment, at)
+    attempt(world, membership, payment, at)
+
+
+def bill(
+    world: World, membership: Membership, plan: Plan, listed: Money, promo: Promo | None, reason: str, at: datetime
+) -> Payment:
+    """Makes the open payment for a period of a running membership; nothing is announced or charged yet."""
+    tables = world.store.tables
+    cost = price(tables, plan, listed, promo, tables.people[membership.user_id].country)
     payment = Payment(
         id=world.store.new_id("pay"),
         created_at=at,
         updated_at=at,
         member_id=membership.member_id,
         user_id=membership.user_id,
-        plan_id=membership.plan_id,
-        product_id=membership.product_id,
-        billing_reason="subscription_cycle",
+        plan_id=plan.id,
+        product_id=plan.product_id,
+        billing_reason=reason,
         total=cost.total,
         refunded=Money.zero(listed.currency),
         membership_id=membership.id,
@@ -62,9 +72,7 @@ def _renew(world: World, membership: Membership, at: datetime) -> None:
         tax_behavior=None if cost.tax is None else cost.tax.behavior,
         promo_code_id=cost.promo_id,
     )
-    world.store.add_payment(payment)
-    world.announcer.emit("payment.created", payment, at)
-    attempt(world, membership, payment, at)
+    return world.store.add_payment(payment)
 
 
 def attempt(world: World, membership: Membership, payment: Payment, at: datetime) -> bool:

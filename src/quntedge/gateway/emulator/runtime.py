@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from quntedge.gateway.emulator.agenda import Agenda
@@ -12,6 +13,7 @@ from quntedge.gateway.emulator.catalog_shapes import SellerShapes
 from quntedge.gateway.emulator.clock import MovableClock
 from quntedge.gateway.emulator.config import EmulatorConfig
 from quntedge.gateway.emulator.deliveries import Dispatcher
+from quntedge.gateway.emulator.earlier_state import EarlierState, read_earlier
 from quntedge.gateway.emulator.faults import Faults
 from quntedge.gateway.emulator.followers import Followers
 from quntedge.gateway.emulator.keeper import Keeper
@@ -19,7 +21,7 @@ from quntedge.gateway.emulator.limits import RateLimiter
 from quntedge.gateway.emulator.records import Message
 from quntedge.gateway.emulator.runs import Runs
 from quntedge.gateway.emulator.shapes import BuyerShapes
-from quntedge.gateway.emulator.sqlite_state import StateFile
+from quntedge.gateway.emulator.sqlite_state import Held, StateFile
 from quntedge.gateway.emulator.store import Store, Tables
 from quntedge.gateway.emulator.timeline import Timeline
 from quntedge.gateway.emulator.world import World
@@ -48,6 +50,15 @@ async def _kept_alive(name: str, work: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(1)
 
 
+def _with(held: Held, earlier: EarlierState) -> Held:
+    return replace(
+        held,
+        tables=earlier.tables,
+        clock_offset_seconds=earlier.clock_offset_seconds,
+        clock_version=earlier.clock_version,
+    )
+
+
 class Runtime:
     """Built once per application; `running` is its lifetime."""
 
@@ -55,11 +66,16 @@ class Runtime:
         """Raises `sqlite_state.StateUnreadable` when the configured state file cannot be used."""
         file = None if config.state_path is None else StateFile(config.state_path, config.account_id)
         held = None if file is None else file.load()
+        earlier = None
+        if held is not None and not held.clock_version and config.state_path is not None:
+            earlier = read_earlier(config.state_path, config.account_id)
+            held = held if earlier is None else _with(held, earlier)
         clock = MovableClock(real_clock or SystemClock(), config.start)
         if held is not None and held.clock_version:
             clock.offset = timedelta(seconds=held.clock_offset_seconds)
             clock.version = held.clock_version
         store = Store(config.seed, None if held is None else held.tables)
+        store.changes += earlier is not None  # to be written, all of it
         outbox = _LateOutbox()
         announcer = Announcer(config, store, outbox)
         self.world = World(

@@ -10,10 +10,8 @@ from datetime import datetime, timedelta
 
 from quntedge.gateway.emulator import memberships, renewals
 from quntedge.gateway.emulator.errors import ApiFault, bad_request, conflict
-from quntedge.gateway.emulator.pricing import price
-from quntedge.gateway.emulator.records import Membership, Payment, Plan
+from quntedge.gateway.emulator.records import Membership, Plan
 from quntedge.gateway.emulator.world import World
-from quntedge.kit.money import Money
 
 SWITCHABLE = ("active", "trialing")
 
@@ -66,27 +64,8 @@ def switch(world: World, membership: Membership, plan: Plan, at: datetime) -> No
 
 
 def _charge(world: World, membership: Membership, plan: Plan, at: datetime) -> None:
-    tables = world.store.tables
-    cost = price(tables, plan, plan.renewal_price, None, tables.people[membership.user_id].country)
-    payment = Payment(
-        id=world.store.new_id("pay"),
-        created_at=at,
-        updated_at=at,
-        member_id=membership.member_id,
-        user_id=membership.user_id,
-        plan_id=plan.id,
-        product_id=plan.product_id,
-        billing_reason="subscription_update",
-        total=cost.total,
-        refunded=Money.zero(plan.currency),
-        membership_id=membership.id,
-        payment_method_id=membership.payment_method_id,
-        last_payment_attempt_at=at,
-        subtotal=cost.subtotal,
-        tax=None if cost.tax is None else cost.tax.amount,
-        tax_behavior=None if cost.tax is None else cost.tax.behavior,
-    )
-    world.store.add_payment(payment)
+    payment = renewals.bill(world, membership, plan, plan.renewal_price, None, "subscription_update", at)
+    payment.last_payment_attempt_at = at
     world.announcer.emit("payment.created", payment, at)
     decline = renewals.decline_now(world, membership)
     if decline is None:

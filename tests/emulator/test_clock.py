@@ -158,7 +158,7 @@ async def test_real_time_brings_happenings_too(shop: Shop, hooked: Receiver) -> 
     hooked.clear()
     end = datetime.fromisoformat(paid["membership"]["current_period_end"])
     await shop.emu.advance(to=(end - timedelta(seconds=0.3)).isoformat())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not hooked.of("payment.succeeded"):
             await asyncio.sleep(0.02)
 
@@ -184,5 +184,5 @@ async def test_stopping_does_not_wait_for_long_polls(emu: RunningEmulator) -> No
         waiting = asyncio.create_task(http.get(f"{emu.control_url}/clock", params=query, timeout=60))
         await until(lambda: emu.runtime.followers.present() == ["waits"])
         await emu.runtime.followers.release()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert (await waiting).status_code == 200

@@ -42,7 +42,7 @@ class Works:
         await self.clock.start()
         end = self.clock.work(self.settle)
         try:
-            await until(lambda: emu.runtime.followers.working() != [])
+            await until(lambda: emu.runtime.followers.working() != [] and self.settled_at != [])
             yield self.clock
         finally:
             await end()
@@ -96,6 +96,7 @@ async def test_one_who_always_has_something_to_do_does_not_keep_it_from_arriving
     works = Works()
 
     async def restless() -> datetime:
+        works.settled_at.append(works.clock.now())
         return works.clock.now() + timedelta(microseconds=1)
 
     works.settle = restless  # type: ignore[method-assign]
@@ -257,7 +258,7 @@ async def test_stopping_the_emulator_ends_a_run_that_is_watched() -> None:
         emu.runtime.runs.cancel()
         await emu.runtime.followers.release()
         await emu.runtime.runs.stop()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert (await watching).json()["state"] == "canceled"
         assert at_days([emu.runtime.world.now()]) == [0]
         works.permit(9)

@@ -109,7 +109,7 @@ async def working(setting: Setting) -> AsyncIterator[Worker]:
         yield worker
     finally:
         worker.stop()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await running
 
 
@@ -215,7 +215,7 @@ async def test_the_stop_lets_a_job_finish_and_begins_no_other(setting: Setting) 
     await setting.defer_retirement("ch_2")
     assert not running.done()
     finish.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await running
     assert setting.retired == ["ch_1"]
     assert [status for _, status, _ in await jobs_in(setting.units)] == ["todo"]
@@ -227,7 +227,7 @@ async def test_a_signal_stops_it(setting: Setting, number: signal.Signals) -> No
     running = asyncio.create_task(setting.worker().run_until_signal())
     await until(lambda: setting.inbox.starts == 1)
     signal.raise_signal(number)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         await running
     assert setting.inbox.ended
     assert signal.getsignal(number) in (before, signal.SIG_DFL, signal.default_int_handler)

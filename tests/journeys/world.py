@@ -74,7 +74,7 @@ class Product:
     async def settled(self) -> None:
         """Waits until nothing is on its way: no delivery, no event, no job, no mail."""
         await self.emulator.settle()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while any((await self.rows(_BUSY))[0].values()):
                 await asyncio.sleep(0.02)
 
@@ -122,7 +122,7 @@ async def running_product(settings: Settings, database_url: str, **changes: obje
         stack.push_async_callback(runtime.close)
         await runtime.catalog.apply(packaged())
         await runtime.catalog.sync_gateway()
-        await _start_worker(stack, runtime)
+        await _start_worker(stack, runtime, emulator)
         await _start_web(stack, runtime, listener)
         await emulator.register_webhook(f"{url}/api/whop/webhook", WEBHOOK_SECRET)
         yield Product(url, runtime, emulator, post)
@@ -138,11 +138,15 @@ def _start_mail(stack: AsyncExitStack, post: Postbox) -> int:
     return port
 
 
-async def _start_worker(stack: AsyncExitStack, runtime: Runtime) -> None:
+async def _start_worker(stack: AsyncExitStack, runtime: Runtime, emulator: RunningEmulator) -> None:
     worker, notices = build_worker(runtime)
     await notices.start()
     stack.push_async_callback(notices.stop)
     working = asyncio.create_task(worker.run())
+    # Before the emulator knows of the worker it would not wait for it when time is moved.
+    async with asyncio.timeout(60):
+        while not emulator.runtime.followers.working():
+            await asyncio.sleep(0.01)
 
     async def stop() -> None:
         worker.stop()

@@ -32,7 +32,7 @@ async def test_closing_lets_go_of_the_connections_of_the_intake(world: World) ->
 
 
 async def test_a_stopping_worker_does_not_wait_for_a_gateway_that_does_not_answer(world: World) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await _stop_while_reading(world)
     # Nothing of it is left to wait for, and nothing is lost: when the lease ends, the events are read again.
     async with asyncio.timeout(60):

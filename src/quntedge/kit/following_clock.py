@@ -25,6 +25,8 @@ from quntedge.kit.logging import get_logger
 _WAIT_SECONDS = 25
 _RETRY_SECONDS = 0.5
 _START_TIMEOUT_SECONDS = 10.0
+_NO_STEP = 0
+"""Reported by who works but is not done with any step yet."""
 
 _log = get_logger(__name__)
 
@@ -195,11 +197,15 @@ class FollowingClock:
 
     async def _work(self, settle: Settle) -> None:
         """Answers every step, the latest one only where several came meanwhile."""
-        self._stepped.set()  # says at once that somebody works here
+        self._stepped.set()
+        announced = False
         while True:
             await self._stepped.wait()
             self._stepped.clear()
             try:
+                if not announced:  # before the first settling, which takes as long as there is work
+                    await self._report({"step": _NO_STEP, "next_due": None})
+                    announced = True
                 step = self._step
                 next_due = await settle()
                 if step == self._step:

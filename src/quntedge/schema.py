@@ -8,6 +8,7 @@ from quntedge.checkout import models as checkout
 from quntedge.invoices import models as invoices
 from quntedge.notifications import models as notifications
 from quntedge.payments import models as payments
+from quntedge.processes import models as processes
 from quntedge.refunds import models as refunds
 from quntedge.storage import vault
 from quntedge.storage.base import Base
@@ -23,6 +24,7 @@ MODELS = (
     invoices,
     notifications,
     payments,
+    processes,
     refunds,
     subscriptions,
     vault,

@@ -31,6 +31,7 @@ from quntedge.notifications.service import NotificationService
 from quntedge.notifications.smtp import MailServer
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.service import PaymentService
+from quntedge.processes.runner import ProcessRunner
 from quntedge.refunds.service import RefundService
 from quntedge.settings import ConfigurationError, Settings
 from quntedge.storage.embedded import EmbeddedServer
@@ -82,6 +83,7 @@ class Runtime:
     vault: Vault
     gateway: WhopGateway
     jobs: JobQueue
+    processes: ProcessRunner
     catalog: CatalogService
     services: Services
     bodies: BodyStore
@@ -117,6 +119,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     vault = Vault(settings.key_ring())
     gateway = _gateway(settings)
     jobs = JobQueue(create_job_app(database_url))
+    processes = ProcessRunner(units, engine, jobs)
     retire_later = tasks.retire_later(jobs)
     payments = PaymentService()
     invoices = InvoiceService()
@@ -152,6 +155,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         vault=vault,
         gateway=gateway,
         jobs=jobs,
+        processes=processes,
         catalog=CatalogService(units, gateway, settings.product_name),
         services=services,
         bodies=bodies,
@@ -210,6 +214,7 @@ def build_worker(runtime: Runtime) -> tuple[Worker, Listener]:
         jobs=runtime.jobs,
         mail=MailSender(runtime.units, runtime.vault, renderer, server),
         retire_checkout=runtime.gateway.retire_checkout,
+        processes=runtime.processes,
         inbox=inbox,
         sweeps=_sweeps(runtime),
     )

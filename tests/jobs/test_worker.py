@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quntedge.gateway.emulator.testing import running_emulator
 from quntedge.gateway.errors import GatewayUnavailable
@@ -23,6 +24,7 @@ from quntedge.notifications.render import MailRenderer, Sender
 from quntedge.notifications.sender import MailSender
 from quntedge.notifications.service import SEND_DUE, NotificationService
 from quntedge.notifications.smtp import MailServer
+from quntedge.processes.runner import RUN, ProcessRunner
 from quntedge.storage.jobs import JobQueue, create_job_app
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from quntedge.storage.vault import Vault
@@ -54,6 +56,7 @@ class Setting:
 
     units: UnitOfWorkFactory
     vault: Vault
+    engine: AsyncEngine
     database_url: str
     clock: Clock
     mail_port: int = 1
@@ -70,13 +73,15 @@ class Setting:
             base_url="https://pay.quntedge.example",
         )
         mail = MailSender(self.units, self.vault, renderer, MailServer.parse(f"smtp://127.0.0.1:{self.mail_port}"))
+        queue = JobQueue(create_job_app(self.database_url))
         return Worker(
             WorkerServices(
                 clock=self.clock,
                 units=self.units,
-                jobs=JobQueue(create_job_app(self.database_url)),
+                jobs=queue,
                 mail=mail,
                 retire_checkout=self._retire,
+                processes=ProcessRunner(self.units, self.engine, queue),
                 inbox=self.inbox,
                 sweeps=self.sweeps,
                 restart_seconds=0.05,
@@ -96,8 +101,10 @@ class Setting:
 
 
 @pytest.fixture
-def setting(units: UnitOfWorkFactory, vault: Vault, database_url: str, clock: FrozenClock) -> Setting:
-    return Setting(units, vault, database_url, clock)
+def setting(
+    units: UnitOfWorkFactory, vault: Vault, engine: AsyncEngine, database_url: str, clock: FrozenClock
+) -> Setting:
+    return Setting(units, vault, engine, database_url, clock)
 
 
 @asynccontextmanager
@@ -261,7 +268,8 @@ def test_the_job_names_are_what_the_features_enqueue(setting: Setting) -> None:
         jobs=queue,
         mail=MailSender(setting.units, setting.vault, None, None),  # type: ignore[arg-type]
         retire_checkout=setting._retire,
+        processes=ProcessRunner(setting.units, setting.engine, queue),
         inbox=setting.inbox,
     )
     Worker(services)
-    assert {SEND_DUE, RETIRE_CHECKOUT} <= queue.app.tasks.keys()
+    assert {SEND_DUE, RETIRE_CHECKOUT, RUN} <= queue.app.tasks.keys()

@@ -4,11 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from quntedge.subscriptions.rules import MembershipState, Status, SubscriptionState
+from quntedge.subscriptions.rules import MembershipState, PlanTerms, Status, SubscriptionState
 
 AT = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 PERIOD_END = AT + 30 * DAY
+WEEK = PlanTerms("pln_monthly", grace_days=7)
+"""Terms with a week of grace."""
 
 
 def membership(status: str = "active", at: datetime | None = AT, **over: Any) -> MembershipState:
@@ -31,6 +33,10 @@ def membership(status: str = "active", at: datetime | None = AT, **over: Any) ->
         renewal_price_minor=2900,
         currency="usd",
         past_due_since=None,
+        paused_at=None,
+        resume_at=None,
+        superseded_at=None,
+        plan_version=1,
         created_at=AT,
         updated_at=at,
     )
@@ -49,9 +55,13 @@ def subscription(status: str = "active", **over: Any) -> SubscriptionState:
         period_end=PERIOD_END,
         trial_end=None,
         grace_until=None,
+        paused_at=None,
+        resume_at=None,
+        pause_access_until=None,
         canceled_at=None,
         ended_at=None,
         renewal_price_minor=2900,
         currency="usd",
+        plan_version=1,
     )
     return replace(plain, **over)

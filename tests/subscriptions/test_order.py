@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from quntedge.subscriptions import rules
 from quntedge.subscriptions.rules import MembershipState, Status, SubscriptionState, Verdict
-from tests.subscriptions.states import AT, DAY, PERIOD_END, membership
-
-GRACE_DAYS = 7
+from tests.subscriptions.states import AT, DAY, PERIOD_END, WEEK, membership
 
 
 class Held:
@@ -45,7 +43,7 @@ def _end_of(deliveries: Sequence[MembershipState]) -> SubscriptionState:
     held = Held(newest)
     for snapshot in deliveries:
         held.deliver(snapshot)
-    return rules.derive(list(held.memberships.values()), GRACE_DAYS)
+    return rules.derive(list(held.memberships.values()), WEEK)
 
 
 def _time(snapshot: MembershipState) -> datetime:

@@ -7,7 +7,7 @@ import pytest
 
 from quntedge.subscriptions import rules
 from quntedge.subscriptions.rules import Change, MembershipState, Status, Verdict, judge
-from tests.subscriptions.states import AT, DAY, PERIOD_END, membership, subscription
+from tests.subscriptions.states import AT, DAY, PERIOD_END, WEEK, membership, subscription
 
 HELD = membership(at=AT)
 ENDED = membership("canceled", at=AT)
@@ -63,7 +63,7 @@ def test_each_membership_status_by_itself(membership_status: str, expected: Stat
     said_at = AT + 3 * DAY
     since = AT + 2 * DAY if membership_status == "past_due" else None
     alone = membership(membership_status, at=said_at, past_due_since=since, cancel_at_period_end=True)
-    derived = rules.derive([alone], grace_days=7)
+    derived = rules.derive([alone], WEEK)
     assert derived.status is expected
     assert derived.trial_end == (PERIOD_END if expected is Status.TRIALING else None)
     assert derived.grace_until == (AT + 9 * DAY if expected is Status.PAST_DUE else None)
@@ -83,7 +83,7 @@ def test_each_membership_status_by_itself(membership_status: str, expected: Stat
     ],
 )
 def test_it_ended_with_its_period_if_that_was_over(over: dict[str, Any], ended_at: object) -> None:
-    assert rules.derive([membership("expired", **over)], 7).ended_at == ended_at
+    assert rules.derive([membership("expired", **over)], WEEK).ended_at == ended_at
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_it_ended_with_its_period_if_that_was_over(over: dict[str, Any], ended_a
     [("active", Status.PAUSED), ("past_due", Status.PAUSED), ("trialing", Status.TRIALING), ("canceled", "canceled")],
 )
 def test_paused_collection_pauses_what_would_be_collected(membership_status: str, expected: str) -> None:
-    derived = rules.derive([membership(membership_status, paused=True, past_due_since=AT)], 7)
+    derived = rules.derive([membership(membership_status, paused=True, past_due_since=AT)], WEEK)
     assert derived.status == expected
     assert derived.grace_until is None
 
@@ -104,8 +104,8 @@ def test_the_livelier_membership_speaks_even_when_the_other_runs_longer(better: 
     lively = membership(BY_LIVELINESS[better], membership_id="mem_a")
     for status in BY_LIVELINESS[better + 1 :]:
         longer = membership(status, membership_id="mem_z", period_end=PERIOD_END + 300 * DAY, created_at=LATER)
-        assert rules.derive([lively, longer], 7) == rules.derive([longer, lively], 7)
-        assert rules.derive([longer, lively], 7).membership_id == "mem_a"
+        assert rules.derive([lively, longer], WEEK) == rules.derive([longer, lively], WEEK)
+        assert rules.derive([longer, lively], WEEK).membership_id == "mem_a"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_among_equals_the_longer_then_the_younger_speaks(other: dict[str, Any], 
 
 def test_one_unclear_membership_asks_for_a_look_at_the_whole() -> None:
     pair = [membership(), membership("unknown", membership_id="mem_2")]
-    derived = rules.derive(pair, 7)
+    derived = rules.derive(pair, WEEK)
     assert (derived.status, derived.needs_review) == (Status.ACTIVE, True)
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import insert
 from quntedge.catalog.models import Plan
 from quntedge.gateway.port import MembershipSnapshot, MembershipStatus
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from quntedge.subscriptions.service import ObservedMembership, Owner, PlanTerms, SubscriptionService
+from quntedge.subscriptions.rules import PlanTerms
+from quntedge.subscriptions.service import ObservedMembership, Owner, SubscriptionService
 from tests.payments.builders import USER, rows, seed
 from tests.subscriptions.states import AT, DAY, PERIOD_END
 

@@ -16,6 +16,7 @@ class Plan(Base):
         CheckConstraint("kind IN ('free', 'recurring', 'lifetime')", name="kind"),
         CheckConstraint("(kind = 'recurring') = (period_days IS NOT NULL)", name="recurring_has_period"),
         CheckConstraint("price_minor >= 0 AND (kind = 'free') = (price_minor = 0)", name="price"),
+        CheckConstraint("pause_access IN ('keep', 'period', 'none')", name="pause_access"),
         CheckConstraint("trial_days >= 0 AND grace_days >= 0", name="days"),
         Index("uq_plan_free", "kind", unique=True, postgresql_where="kind = 'free' AND archived_at IS NULL"),
     )
@@ -30,6 +31,7 @@ class Plan(Base):
     period_days: Mapped[int | None] = business(Integer)
     trial_days: Mapped[int] = business(Integer, server_default="0")
     grace_days: Mapped[int] = business(Integer, server_default="7")
+    pause_access: Mapped[str] = business(Text, server_default="period")
     highlighted: Mapped[bool] = business(Boolean, server_default="false")
     position: Mapped[int] = business(SmallInteger)
     whop_plan_id: Mapped[str | None] = business(Text, unique=True)

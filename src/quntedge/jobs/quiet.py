@@ -32,6 +32,7 @@ _LOOK = text(
            EXISTS (SELECT FROM procrastinate_jobs
                    WHERE status = 'doing'
                       OR status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())) AS jobs,
+           EXISTS (SELECT FROM process WHERE state = 'running' AND due_at <= :now) AS processes,
            EXISTS (SELECT FROM notification
                    WHERE :mails AND state IN ('queued', 'sending') AND due_at <= :now) AS mails,
            (SELECT min(due_at) FROM webhook_event
@@ -39,6 +40,7 @@ _LOOK = text(
            (SELECT min(scheduled_at) - now() FROM procrastinate_jobs
             WHERE status = 'todo' AND scheduled_at > now()) AS job_in,
            (SELECT min(due_at) FROM notification WHERE :mails AND state IN ('queued', 'sending')) AS mail_at,
+           (SELECT min(due_at) FROM process WHERE state = 'running') AS process_at,
            (SELECT min(expires_at) FROM checkout_intent WHERE state IN ('created', 'open', 'unknown')) AS checkout_at,
            (SELECT min(grace_until) FROM subscription WHERE status = 'past_due' AND grace_until > :now) AS grace_at,
            (SELECT received_at FROM webhook_event ORDER BY id DESC LIMIT 1) AS news_at
@@ -80,7 +82,7 @@ class Quiet:
                 look = await self._look()
                 # What began since may have moved on between the statement's view and now.
                 unchanged = begun == [part.begun for part in self._parts]
-                if unchanged and not (look.events or look.jobs or look.mails or self._is_busy()):
+                if unchanged and not (look.events or look.jobs or look.mails or look.processes or self._is_busy()):
                     return self._next_due(look)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LATEST_LOOK_SECONDS)
@@ -98,6 +100,7 @@ class Quiet:
             {
                 Awaited.MAILS: look.mail_at,
                 Awaited.CHECKOUTS: look.checkout_at,
+                Awaited.PROCESSES: look.process_at,
                 Awaited.NEWS: look.news_at and look.news_at + AFTER_NEWS,
             }
         )

@@ -19,6 +19,11 @@ def mails_due(send_due: Callable[[], Awaitable[int]]) -> Sweep:
     return Sweep("notifications.due", timedelta(seconds=15), send_due, waits_for=Awaited.MAILS, in_leaps=NEVER)
 
 
+def processes_due(resume_due: Callable[[], Awaitable[int]]) -> Sweep:
+    """Processes whose next step is due, or whose runner vanished."""
+    return Sweep("processes.resume", timedelta(seconds=15), resume_due, waits_for=Awaited.PROCESSES, in_leaps=NEVER)
+
+
 def stalled_jobs(jobs: JobQueue) -> Sweep:
     """Jobs of workers that vanished. Their heartbeats go by the machine's time."""
     return Sweep("jobs.stalled", timedelta(minutes=1), jobs.revive_stalled, in_leaps=NEVER)

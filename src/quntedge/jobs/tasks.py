@@ -7,6 +7,7 @@ import procrastinate
 
 from quntedge.gateway.errors import GatewayError
 from quntedge.notifications.service import SEND_DUE
+from quntedge.processes.runner import RUN as RUN_PROCESS
 from quntedge.storage.jobs import JobQueue
 from quntedge.storage.unit_of_work import UnitOfWork
 
@@ -23,6 +24,7 @@ class Handlers:
 
     send_due: Callable[[], Awaitable[int]]
     retire_checkout: Callable[[str], Awaitable[None]]
+    run_process: Callable[[str], Awaitable[object]]
 
 
 def register(app: procrastinate.App, handlers: Handlers) -> None:
@@ -35,6 +37,10 @@ def register(app: procrastinate.App, handlers: Handlers) -> None:
     @app.task(name=RETIRE_CHECKOUT, retry=_GATEWAY_RETRY)
     async def retire_checkout(checkout_id: str) -> None:
         await handlers.retire_checkout(checkout_id)
+
+    @app.task(name=RUN_PROCESS)
+    async def run_process(process_id: str) -> None:
+        await handlers.run_process(process_id)
 
 
 def retire_later(jobs: JobQueue) -> Callable[[UnitOfWork, list[str]], Awaitable[None]]:

@@ -21,6 +21,7 @@ class Awaited(Enum):
     MAILS = "mails"
     CHECKOUTS = "checkouts"
     NEWS = "news"
+    PROCESSES = "processes"
 
 
 NEVER = timedelta.max

@@ -15,6 +15,7 @@ from quntedge.kit.clock import Clock
 from quntedge.kit.following_clock import FollowingClock
 from quntedge.kit.logging import get_logger
 from quntedge.notifications.sender import MailSender
+from quntedge.processes.runner import ProcessRunner
 from quntedge.storage.jobs import JobQueue
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 
@@ -42,6 +43,7 @@ class WorkerServices:
     jobs: JobQueue
     mail: MailSender
     retire_checkout: Callable[[str], Awaitable[None]]
+    processes: ProcessRunner
     inbox: Loop
     sweeps: Sequence[Sweep] = field(default=())
     concurrency: int = 4
@@ -57,11 +59,20 @@ class Worker:
         self._stop = asyncio.Event()
         tasks.register(
             services.jobs.app,
-            tasks.Handlers(send_due=self._send_due, retire_checkout=services.retire_checkout),
+            tasks.Handlers(
+                send_due=self._send_due,
+                retire_checkout=services.retire_checkout,
+                run_process=services.processes.run,
+            ),
         )
         self._ticker = Ticker(
             services.clock,
-            [sweeps.mails_due(self._send_due), sweeps.stalled_jobs(services.jobs), *services.sweeps],
+            [
+                sweeps.mails_due(self._send_due),
+                sweeps.processes_due(services.processes.resume_due),
+                sweeps.stalled_jobs(services.jobs),
+                *services.sweeps,
+            ],
             traveling=self._is_traveling,
         )
         self._quiet = Quiet(services.units, self._ticker, services.inbox, mails=services.mail.has_server)

@@ -25,3 +25,27 @@ class SubscriptionChanged:
     period_end: datetime | None
     grace_until: datetime | None
     cause: str
+    actor: str = "whop"
+    """`whop`, `system`, or `customer:`, `staff:`, `service:` and an id."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationRequested:
+    """Somebody wants a subscription to end, now or with its period. Recorded when the wish is, before the gateway has
+    done it: whatever was planned for later falls away."""
+
+    subscription_id: str
+    user_id: str
+    at_period_end: bool
+    actor: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationWithdrawn:
+    """Somebody wants a subscription that was to end with its period to go on."""
+
+    subscription_id: str
+    user_id: str
+    actor: str
+    cause: str

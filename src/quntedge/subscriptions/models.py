@@ -40,18 +40,26 @@ class Subscription(Base):
     period_end: Mapped[datetime | None] = business()
     trial_end: Mapped[datetime | None] = business()
     grace_until: Mapped[datetime | None] = business()
+    paused_at: Mapped[datetime | None] = business()
+    resume_at: Mapped[datetime | None] = business()
+    pause_access_until: Mapped[datetime | None] = business()
     canceled_at: Mapped[datetime | None] = business()
     ended_at: Mapped[datetime | None] = business()
     last_payment_at: Mapped[datetime | None] = business()
     renewal_price_minor: Mapped[int | None] = business(BigInteger)
     currency: Mapped[str | None] = business(Text)
+    plan_version: Mapped[int] = business(Integer, server_default="1")
     version: Mapped[int] = business(Integer, server_default="1")
     created_at: Mapped[datetime] = business()
     updated_at: Mapped[datetime] = business()
 
 
 class SubscriptionMembership(Base):
-    """The latest snapshot of one Whop membership. `gateway_updated_at` orders snapshots; an older one never wins."""
+    """The latest snapshot of one Whop membership. `gateway_updated_at` orders snapshots; an older one never wins.
+
+    Ours alone are `paused_at`, `resume_at` and `superseded_at`: since then another membership was to take its place,
+    and its end is expected.
+    """
 
     __tablename__ = "subscription_membership"
     __table_args__ = (
@@ -78,6 +86,10 @@ class SubscriptionMembership(Base):
     renewal_price_minor: Mapped[int | None] = business(BigInteger)
     currency: Mapped[str | None] = business(Text)
     past_due_since: Mapped[datetime | None] = business()
+    paused_at: Mapped[datetime | None] = business()
+    resume_at: Mapped[datetime | None] = business()
+    superseded_at: Mapped[datetime | None] = business()
+    plan_version: Mapped[int] = business(Integer, server_default="1")
     gateway_created_at: Mapped[datetime | None] = business()
     gateway_updated_at: Mapped[datetime | None] = business()
     first_seen_at: Mapped[datetime] = business()

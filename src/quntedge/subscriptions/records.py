@@ -56,8 +56,8 @@ class Holding:
         self.touched[membership.membership_id] = membership
 
 
-def state_from_snapshot(snapshot: MembershipSnapshot, plan_id: str) -> MembershipState:
-    """What a snapshot says, in our words. `past_due_since` is decided later, from what was held before."""
+def state_from_snapshot(snapshot: MembershipSnapshot, plan_id: str, plan_version: int) -> MembershipState:
+    """What a snapshot says, in our words. What only we know is taken over later from what was held before."""
     price = snapshot.renewal_price
     return MembershipState(
         membership_id=snapshot.membership_id,
@@ -77,6 +77,10 @@ def state_from_snapshot(snapshot: MembershipSnapshot, plan_id: str) -> Membershi
         renewal_price_minor=price.amount_minor if price else None,
         currency=price.currency if price else None,
         past_due_since=None,
+        paused_at=None,
+        resume_at=None,
+        superseded_at=None,
+        plan_version=plan_version,
         created_at=snapshot.created_at,
         updated_at=snapshot.updated_at,
     )
@@ -102,6 +106,10 @@ def membership_state(row: Row[Any]) -> MembershipState:
         renewal_price_minor=row.renewal_price_minor,
         currency=row.currency,
         past_due_since=row.past_due_since,
+        paused_at=row.paused_at,
+        resume_at=row.resume_at,
+        superseded_at=row.superseded_at,
+        plan_version=row.plan_version,
         created_at=row.gateway_created_at,
         updated_at=row.gateway_updated_at,
     )
@@ -129,6 +137,10 @@ def membership_row(holding: Holding, membership: MembershipState, now: datetime)
         "renewal_price_minor": membership.renewal_price_minor,
         "currency": membership.currency,
         "past_due_since": membership.past_due_since,
+        "paused_at": membership.paused_at,
+        "resume_at": membership.resume_at,
+        "superseded_at": membership.superseded_at,
+        "plan_version": membership.plan_version,
         "gateway_created_at": membership.created_at,
         "gateway_updated_at": membership.updated_at,
         "first_seen_at": now,
@@ -147,10 +159,14 @@ def subscription_state(row: Row[Any]) -> SubscriptionState:
         period_end=row.period_end,
         trial_end=row.trial_end,
         grace_until=row.grace_until,
+        paused_at=row.paused_at,
+        resume_at=row.resume_at,
+        pause_access_until=row.pause_access_until,
         canceled_at=row.canceled_at,
         ended_at=row.ended_at,
         renewal_price_minor=row.renewal_price_minor,
         currency=row.currency,
+        plan_version=row.plan_version,
     )
 
 
@@ -169,10 +185,14 @@ def subscription_values(holding: Holding, now: datetime, *, creating: bool = Tru
         "period_end": state.period_end,
         "trial_end": state.trial_end,
         "grace_until": state.grace_until,
+        "paused_at": state.paused_at,
+        "resume_at": state.resume_at,
+        "pause_access_until": state.pause_access_until,
         "canceled_at": state.canceled_at,
         "ended_at": state.ended_at,
         "renewal_price_minor": state.renewal_price_minor,
         "currency": state.currency,
+        "plan_version": state.plan_version,
         "updated_at": now,
     }
     if creating:

@@ -44,8 +44,25 @@ _PREFERENCE = {
 
 
 @dataclass(frozen=True, slots=True)
+class PlanTerms:
+    """What of a plan decides what a subscription to it is.
+
+    `pause_access`: during a pause access is kept (`keep`), lasts as long as the paid period (`period`) or ends at once
+    (`none`).
+    """
+
+    plan_id: str
+    grace_days: int
+    version: int = 1
+    pause_access: str = "period"
+
+
+@dataclass(frozen=True, slots=True)
 class MembershipState:
-    """One Whop membership as we hold it. `updated_at` is Whop's and orders snapshots; None sorts before everything."""
+    """One Whop membership as we hold it. `updated_at` is Whop's and orders snapshots; None sorts before everything.
+
+    `past_due_since`, `paused_at`, `resume_at` and `superseded_at` are ours: no snapshot tells them.
+    """
 
     membership_id: str
     plan_id: str
@@ -64,6 +81,10 @@ class MembershipState:
     renewal_price_minor: int | None
     currency: str | None
     past_due_since: datetime | None
+    paused_at: datetime | None
+    resume_at: datetime | None
+    superseded_at: datetime | None
+    plan_version: int
     created_at: datetime | None
     updated_at: datetime | None
 
@@ -81,10 +102,14 @@ class SubscriptionState:
     period_end: datetime | None
     trial_end: datetime | None
     grace_until: datetime | None
+    paused_at: datetime | None
+    resume_at: datetime | None
+    pause_access_until: datetime | None
     canceled_at: datetime | None
     ended_at: datetime | None
     renewal_price_minor: int | None
     currency: str | None
+    plan_version: int
 
 
 _STATE_FIELDS = tuple(field.name for field in fields(SubscriptionState))
@@ -125,7 +150,7 @@ def judge(held: MembershipState | None, incoming: MembershipState, *, from_gatew
 
 
 def _same(held: MembershipState, incoming: MembershipState) -> bool:
-    ignored = ("past_due_since", "plan_id", "status")
+    ignored = ("past_due_since", "paused_at", "resume_at", "superseded_at", "plan_id", "plan_version", "status")
     return all(
         getattr(held, field.name) == getattr(incoming, field.name)
         for field in fields(MembershipState)
@@ -159,6 +184,19 @@ def keep_known_status(held: MembershipState | None, incoming: MembershipState) -
     return incoming.status
 
 
+def with_own_facts(held: MembershipState | None, incoming: MembershipState, *, told_of_pause: bool) -> MembershipState:
+    """A snapshot joined with what only we know. Most snapshots do not tell (`told_of_pause`) of a pause at all."""
+    paused = incoming.paused if held is None or told_of_pause else held.paused
+    since = held.paused_at if held is not None else None
+    return replace(
+        incoming,
+        paused=paused,
+        paused_at=(since or incoming.updated_at) if paused else None,
+        resume_at=held.resume_at if held is not None and paused else None,
+        superseded_at=held.superseded_at if held is not None else None,
+    )
+
+
 def changed_hands(held: MembershipState | None, incoming: MembershipState) -> bool:
     """Whether Whop moved the membership to another of its users. Who may use it here is for staff to decide."""
     if held is None or held.whop_user_id is None or incoming.whop_user_id is None:
@@ -185,9 +223,13 @@ def learn(held: MembershipState, stale: MembershipState) -> MembershipState:
 
 
 def current_membership(memberships: Sequence[MembershipState]) -> MembershipState:
-    """The membership that speaks for the subscription: the most alive one, then the one that runs longest."""
+    """The membership that speaks for the subscription: the most alive one, then the one that runs longest.
+
+    One that was replaced speaks only while nothing that is alive has taken its place.
+    """
+    successors = [m for m in memberships if m.superseded_at is None and m.status in MEMBERSHIP_ALIVE]
     return max(
-        memberships,
+        successors or memberships,
         key=lambda m: (_PREFERENCE.get(m.status, 0), m.period_end or _NEVER, m.created_at or _NEVER, m.membership_id),
     )
 
@@ -195,26 +237,44 @@ def current_membership(memberships: Sequence[MembershipState]) -> MembershipStat
 _NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-def derive(memberships: Sequence[MembershipState], grace_days: int) -> SubscriptionState:
-    """The state of a subscription with these memberships (at least one) on a plan with this grace period."""
+def derive(memberships: Sequence[MembershipState], terms: PlanTerms) -> SubscriptionState:
+    """The state of a subscription with these memberships (at least one), of which the current one has these terms.
+
+    A membership whose successor is on its way is expected to end: the subscription goes on until somebody says that no
+    successor comes.
+    """
     chosen = current_membership(memberships)
-    status = _status(chosen)
+    awaited = chosen.superseded_at is not None
+    status = Status.ACTIVE if awaited and chosen.status in TERMINAL_MEMBERSHIP else _status(chosen)
     grace_from = chosen.past_due_since if status is Status.PAST_DUE else None
     return SubscriptionState(
         status=status,
         plan_id=chosen.plan_id,
         membership_id=chosen.membership_id,
-        cancel_at_period_end=chosen.cancel_at_period_end and status in LIVE,
+        cancel_at_period_end=chosen.cancel_at_period_end and status in LIVE and not awaited,
         needs_review=any(m.needs_review for m in memberships),
         period_start=chosen.period_start,
         period_end=chosen.period_end,
         trial_end=chosen.period_end if status is Status.TRIALING else None,
-        grace_until=grace_from + timedelta(days=grace_days) if grace_from else None,
-        canceled_at=chosen.canceled_at,
+        grace_until=grace_from + timedelta(days=terms.grace_days) if grace_from else None,
+        paused_at=chosen.paused_at if status is Status.PAUSED else None,
+        resume_at=chosen.resume_at if status is Status.PAUSED else None,
+        pause_access_until=_pause_access_until(chosen, terms) if status is Status.PAUSED else None,
+        canceled_at=None if awaited else chosen.canceled_at,
         ended_at=_ended_at(chosen, status),
         renewal_price_minor=chosen.renewal_price_minor,
         currency=chosen.currency,
+        plan_version=chosen.plan_version,
     )
+
+
+def _pause_access_until(membership: MembershipState, terms: PlanTerms) -> datetime | None:
+    """When access ends during a pause; None while it is kept."""
+    if terms.pause_access == "keep":
+        return None
+    if terms.pause_access == "none":
+        return membership.paused_at or membership.period_end
+    return membership.period_end
 
 
 def _status(membership: MembershipState) -> Status:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -15,19 +16,41 @@ from quntedge.subscriptions.errors import UnknownGatewayPlan
 from quntedge.subscriptions.events import SubscriptionChanged
 from quntedge.subscriptions.models import LIVE, Subscription, SubscriptionEvent, SubscriptionMembership
 from quntedge.subscriptions.records import Holding, membership_row, state_from_snapshot, subscription_values
-from quntedge.subscriptions.rules import MembershipState, SubscriptionState, Verdict
+from quntedge.subscriptions.rules import MembershipState, PlanTerms, SubscriptionState, Verdict
 
 ACCESS_CHANNEL = "access_changed"
 """Notified on commit with the ids of users whose access may be another now, separated by spaces."""
 
 
+GATEWAY_ACTOR = "whop"
+
+
 @dataclass(frozen=True, slots=True)
 class ObservedMembership:
-    """A membership as somebody told us about it. `from_gateway`: we read it ourselves just now."""
+    """A membership as somebody told us about it. `from_gateway`: we read it ourselves just now.
+
+    `actor` is who brought the change about: `whop`, `system`, or `customer:`/`staff:` and an id.
+    """
 
     snapshot: MembershipSnapshot
     cause: str
     from_gateway: bool = False
+    actor: str = GATEWAY_ACTOR
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """What only we know of a membership: that it is paused (since when, until when), or that another takes its place.
+
+    `paused` None leaves pauses as they are; `superseded` None leaves that as it is.
+    """
+
+    membership_id: str
+    cause: str
+    actor: str
+    paused: bool | None = None
+    resume_at: datetime | None = None
+    superseded: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +59,6 @@ class Owner:
 
     user_id: str
     checkout_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlanTerms:
-    """What this service needs to know of a plan."""
-
-    plan_id: str
-    grace_days: int
 
 
 # Owners by membership id. One missing from the answer cannot be decided yet: the membership has to be read first.
@@ -77,6 +92,17 @@ class SubscriptionService:
         await batch.write()
         return verdicts
 
+    async def amend(
+        self, unit: UnitOfWork, amendments: Sequence[Amendment], plans: Mapping[str, PlanTerms]
+    ) -> list[SubscriptionState | None]:
+        """Notes what only we know, and answers the state of each subscription afterwards; None where nobody knows the
+        membership."""
+        batch = _Batch(unit, plans)
+        await batch.load([item.membership_id for item in amendments])
+        states = [batch.amend(item) for item in amendments]
+        await batch.write()
+        return states
+
 
 _LOCKED = select(Subscription.__table__).order_by(Subscription.id).with_for_update()
 _OF_MEMBERSHIPS = _LOCKED.where(
@@ -95,7 +121,7 @@ class _Batch:
         self._unit = unit
         self._now = unit.clock.now()
         self._plans = plans
-        self._grace = {terms.plan_id: terms.grace_days for terms in plans.values()}
+        self._terms = {terms.plan_id: terms for terms in plans.values()}
         self._by_membership: dict[str, Holding] = {}
         self._owners: Mapping[str, Owner] = {}
         self._live_of: dict[str, Holding] = {}
@@ -142,7 +168,7 @@ class _Batch:
         terms = self._plans.get(snapshot.plan_id)
         if terms is None:
             raise UnknownGatewayPlan(snapshot.plan_id)
-        return state_from_snapshot(snapshot, terms.plan_id)
+        return state_from_snapshot(snapshot, terms.plan_id, terms.version)
 
     def apply(self, item: ObservedMembership) -> Verdict:
         """Applies one snapshot in memory."""
@@ -153,25 +179,47 @@ class _Batch:
         if verdict is Verdict.STALE and holding is not None and held is not None:
             learned = rules.learn(held, incoming)
             if learned != held:
-                self._keep(self._home_of(holding, learned), held, learned, item.cause)
+                self._keep(self._home_of(holding, learned), held, learned, item.cause, item.actor)
         if verdict is not Verdict.APPLY:
             return verdict
         if holding is None and incoming.membership_id not in self._owners:
             return Verdict.REREAD
         incoming = replace(incoming, status=rules.keep_known_status(held, incoming))
         accepted = replace(
-            incoming,
+            rules.with_own_facts(held, incoming, told_of_pause=item.snapshot.paused is not None),
             past_due_since=rules.past_due_since(held, incoming),
-            paused=held.paused if held is not None and item.snapshot.paused is None else incoming.paused,
             needs_review=incoming.needs_review or rules.changed_hands(held, incoming),
         )
-        self._keep(self._home_of(holding, accepted), held, accepted, item.cause)
+        self._keep(self._home_of(holding, accepted), held, accepted, item.cause, item.actor)
         return verdict
 
-    def _keep(self, holding: Holding, held: MembershipState | None, after: MembershipState, cause: str) -> None:
+    def amend(self, item: Amendment) -> SubscriptionState | None:
+        """Notes one amendment in memory."""
+        holding = self._by_membership.get(item.membership_id)
+        if holding is None:
+            return None
+        held = holding.memberships[item.membership_id]
+        self._keep(holding, held, self._amended(held, item), item.cause, item.actor)
+        return holding.state
+
+    def _amended(self, held: MembershipState, item: Amendment) -> MembershipState:
+        after = held
+        if item.paused:
+            after = replace(after, paused=True, paused_at=held.paused_at or self._now, resume_at=item.resume_at)
+        elif item.paused is False:
+            after = replace(after, paused=False, paused_at=None, resume_at=None)
+        if item.superseded:
+            after = replace(after, superseded_at=held.superseded_at or self._now)
+        elif item.superseded is False:
+            after = replace(after, superseded_at=None)
+        return after
+
+    def _keep(
+        self, holding: Holding, held: MembershipState | None, after: MembershipState, cause: str, actor: str
+    ) -> None:
         if after != held:
             holding.put(after)
-            self._derive(holding, cause)
+            self._derive(holding, cause, actor)
 
     def _home_of(self, holding: Holding | None, accepted: MembershipState) -> Holding:
         """Where a membership belongs. One that is alive joins the user's live subscription, also when it comes back
@@ -193,15 +241,15 @@ class _Batch:
         self._by_membership[accepted.membership_id] = home
         return home
 
-    def _derive(self, holding: Holding, cause: str) -> None:
+    def _derive(self, holding: Holding, cause: str, actor: str) -> None:
         memberships = list(holding.memberships.values())
         plan_id = rules.current_membership(memberships).plan_id
-        after = rules.derive(memberships, self._grace[plan_id])
+        after = rules.derive(memberships, self._terms[plan_id])
         change = rules.describe(holding.state, after)
         if change is None:
             return
         before, holding.state, holding.changed = holding.state, after, True
-        self._remember(holding, before, after, change, cause)
+        self._remember(holding, before, after, change, cause, actor)
 
     def _remember(
         self,
@@ -210,6 +258,7 @@ class _Batch:
         after: SubscriptionState,
         change: rules.Change,
         cause: str,
+        actor: str,
     ) -> None:
         self._history.append(
             {
@@ -217,7 +266,7 @@ class _Batch:
                 "subscription_id": holding.id,
                 "user_id": holding.user_id,
                 "kind": change.kind,
-                "actor": "whop",
+                "actor": actor,
                 "cause": cause,
                 "before": rules.as_json(before) if before else None,
                 "after": rules.as_json(after),
@@ -239,6 +288,7 @@ class _Batch:
                 period_end=after.period_end,
                 grace_until=after.grace_until,
                 cause=cause,
+                actor=actor,
             )
         )
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from sqlalchemy import select
 
 from quntedge.accounts.people import WhopIdentity, users_for_whop
-from quntedge.catalog.models import Plan
 from quntedge.checkout.queries import owners as checkout_owners
 from quntedge.gateway.port import (
     EventKind,
@@ -25,13 +24,13 @@ from quntedge.storage.rows import among
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.models import Subscription, SubscriptionMembership
-from quntedge.subscriptions.service import ObservedMembership, Owner, PlanTerms, SubscriptionService
+from quntedge.subscriptions.queries import plan_terms
+from quntedge.subscriptions.service import ObservedMembership, Owner, SubscriptionService
 from quntedge.webhooks.errors import ObjectOutOfReach
 
 INTENT_KEY = "intent_id"
 """Name under which our checkout's id travels in Whop's metadata."""
 
-_PLANS = select(Plan.id, Plan.whop_plan_id, Plan.grace_days).where(Plan.whop_plan_id.is_not(None))
 _MEMBERSHIPS = (
     select(
         SubscriptionMembership.whop_membership_id,
@@ -112,7 +111,7 @@ class Applier:
         if not observed:
             return
         verdicts = await self._subscriptions.apply(
-            unit, [item for _, item in observed], await _plan_terms(unit), self._find_owners
+            unit, [item for _, item in observed], await plan_terms(unit), self._find_owners
         )
         for (index, _), verdict in zip(observed, verdicts, strict=True):
             found[index].append(verdict.value)
@@ -262,12 +261,6 @@ def _identity(snapshot: MembershipSnapshot | PaymentSnapshot | InvoiceSnapshot, 
     """Whop's user where it tells (business buyers have none), else the member, else the object itself."""
     name = None if isinstance(snapshot, InvoiceSnapshot) else snapshot.customer_name
     return WhopIdentity(key=snapshot.user_id or snapshot.member_id or fallback, name=name)
-
-
-async def _plan_terms(unit: UnitOfWork) -> dict[str, PlanTerms]:
-    connection = await unit.connection()
-    rows = await connection.execute(_PLANS)
-    return {row.whop_plan_id: PlanTerms(row.id, row.grace_days) for row in rows}
 
 
 async def _memberships(unit: UnitOfWork, ids: set[str]) -> dict[str, PaymentLink]:

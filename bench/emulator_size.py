@@ -23,16 +23,16 @@ from rich.console import Console
 from bench import report
 from bench.figures import Baseline, Figure, Group
 from bench.machine import host, load_average
-from quntedge.gateway.emulator import purchases
-from quntedge.gateway.emulator.branches import Shelf
-from quntedge.gateway.emulator.cards import read_card
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.images import Image
-from quntedge.gateway.emulator.keeper import Keeper
-from quntedge.gateway.emulator.records import Plan, Product
+from quntedge.gateway.emulator.core.world import World
+from quntedge.gateway.emulator.keeping.branches import Shelf
+from quntedge.gateway.emulator.keeping.images import Image
+from quntedge.gateway.emulator.keeping.keeper import Keeper
+from quntedge.gateway.emulator.keeping.sqlite_state import StateFile
+from quntedge.gateway.emulator.life import purchases
+from quntedge.gateway.emulator.rules.cards import read_card
 from quntedge.gateway.emulator.runtime import Runtime
-from quntedge.gateway.emulator.sqlite_state import StateFile
-from quntedge.gateway.emulator.world import World
+from quntedge.gateway.emulator.state.records import Plan, Product
 from quntedge.kit.money import Money
 
 START = datetime(2026, 9, 1, tzinfo=UTC)

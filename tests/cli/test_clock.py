@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from quntedge.commands import clock
-from quntedge.gateway.emulator.followers import Report
+from quntedge.gateway.emulator.clockwork.followers import Report
 from quntedge.gateway.emulator.testing import RunningEmulator
 from tests.cli.conftest import Cli
 from tests.cli.test_processes import finished, running

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.control_clock import add_months
+from quntedge.gateway.emulator.control.clock import add_months
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
 from quntedge.kit.clock import FrozenClock
 from quntedge.kit.following_clock import FollowingClock

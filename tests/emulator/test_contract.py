@@ -6,7 +6,7 @@ One test and not ten, since the play takes seconds and parallel runs would each 
 import pytest
 from tools.emulator_contract import PAGE, field_reason, page, status_reason
 
-from quntedge.gateway.emulator.event_names import SENT
+from quntedge.gateway.emulator.wire.event_names import SENT
 from tests.emulator.contract import reasons
 from tests.emulator.contract.play import Contract, play
 from tests.emulator.contract.served import NOT_SERVED, not_served, reason, routes, served

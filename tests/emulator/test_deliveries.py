@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.deliveries import RETRY_SECONDS
+from quntedge.gateway.emulator.delivery.dispatcher import RETRY_SECONDS
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
 from tests.emulator.conftest import PATIENT, START, Shop, sdk_for
 from tests.emulator.receiver import SECRET, Receiver

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.sqlite_state import StateUnreadable
+from quntedge.gateway.emulator.keeping.sqlite_state import StateUnreadable
 from quntedge.gateway.emulator.testing import running_emulator
 
 KEPT = Path(__file__).parent / "data" / "earlier_state.json"

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from quntedge.gateway.emulator.lean_http import KEPT_BODY_BYTES, LeanClient, SendFailed, target_of
+from quntedge.gateway.emulator.delivery.lean_http import KEPT_BODY_BYTES, LeanClient, SendFailed, target_of
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nseen"
 PATIENT = 60.0

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from quntedge.gateway.emulator.records import Payment
 from quntedge.gateway.emulator.runtime import Runtime
+from quntedge.gateway.emulator.state.records import Payment
 from quntedge.gateway.emulator.testing import RunningEmulator
 from quntedge.kit.money import Money
 from tests.emulator.conftest import Shop

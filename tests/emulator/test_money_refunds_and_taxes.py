@@ -7,8 +7,8 @@ import pytest
 from whop_sdk import AsyncWhop
 from whop_sdk.core.api_error import ApiError
 
-from quntedge.gateway.emulator.billing import processing_fees
-from quntedge.gateway.emulator.taxes import share_of, tax_on
+from quntedge.gateway.emulator.rules.billing import processing_fees
+from quntedge.gateway.emulator.rules.taxes import share_of, tax_on
 from quntedge.gateway.emulator.testing import RunningEmulator
 from quntedge.kit.money import Money
 from tests.emulator.conftest import NO_CERTIFICATES, Shop

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from cryptography.exceptions import InvalidSignature
 
+from quntedge.gateway.emulator.callers.tokens import InvalidToken, signer_for
 from quntedge.gateway.emulator.config import EmulatorConfig
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
-from quntedge.gateway.emulator.tokens import InvalidToken, signer_for
 from tests.emulator.conftest import NO_CERTIFICATES, START, Shop
 from tests.emulator.oidc_client import CHALLENGE, REDIRECT, VERIFIER, OidcClient, query_of, unpadded
 

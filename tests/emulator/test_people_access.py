@@ -11,8 +11,8 @@ from whop_sdk.core.api_error import ApiError
 from whop_sdk.types import PermissionAction
 
 from quntedge.gateway.emulator.app import API_ROUTES
+from quntedge.gateway.emulator.calls.permissions import RULES, catalogue, needed
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.permissions import RULES, catalogue, needed
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
 from tests.emulator.conftest import FAILS_LATER, NO_CERTIFICATES, START, Shop, sdk_for
 from tests.emulator.receiver import Receiver

@@ -10,16 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from quntedge.gateway.emulator import api_access, api_customers, api_keys, api_ownership, oidc
+from quntedge.gateway.emulator.api import access, customers, keys, oidc
 from quntedge.gateway.emulator.app import API_ROUTES, create_emulator
-from quntedge.gateway.emulator.codec import table_types, tables_adapter
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.store import Tables
+from quntedge.gateway.emulator.hosted import ownership
+from quntedge.gateway.emulator.keeping.codec import table_types, tables_adapter
+from quntedge.gateway.emulator.state.store import Tables
 from tests.emulator.conftest import START
 
 CONTROLS = [
     route
-    for module in (api_access, api_customers, api_keys, api_ownership, oidc)
+    for module in (access, customers, keys, ownership, oidc)
     for route in module.CONTROL_ROUTES
     if not route.path.endswith("end_trial")  # waits for deliveries, which only a served emulator makes
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from quntedge.gateway.emulator.sqlite_state import StateFile
+from quntedge.gateway.emulator.keeping.sqlite_state import StateFile
 from tests.emulator.program import running_program
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from quntedge.gateway.emulator.limits import DOCUMENTED_PER_MINUTE, RateLimited, RateLimiter, operation_of
+from quntedge.gateway.emulator.callers.limits import DOCUMENTED_PER_MINUTE, RateLimited, RateLimiter, operation_of
 from quntedge.gateway.emulator.testing import RunningEmulator
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from quntedge.gateway.emulator.agenda import Agenda, Kind
-from quntedge.gateway.emulator.billing import RETRY_DELAYS, processing_fees, retry_delay
-from quntedge.gateway.emulator.cards import CardProblem, decline_at_checkout, decline_off_session, read_card
-from quntedge.gateway.emulator.store import Store
+from quntedge.gateway.emulator.core.agenda import Agenda, Kind
+from quntedge.gateway.emulator.rules.billing import RETRY_DELAYS, processing_fees, retry_delay
+from quntedge.gateway.emulator.rules.cards import CardProblem, decline_at_checkout, decline_off_session, read_card
+from quntedge.gateway.emulator.state.store import Store
 from quntedge.kit.money import Money
 
 NOW = datetime(2026, 9, 15, tzinfo=UTC)

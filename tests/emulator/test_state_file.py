@@ -10,15 +10,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from quntedge.gateway.emulator import keeper
 from quntedge.gateway.emulator.app import create_emulator
-from quntedge.gateway.emulator.branches import Shelf
-from quntedge.gateway.emulator.codec import table_types
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.records import Product
+from quntedge.gateway.emulator.keeping import keeper
+from quntedge.gateway.emulator.keeping.branches import Shelf
+from quntedge.gateway.emulator.keeping.codec import table_types
+from quntedge.gateway.emulator.keeping.sqlite_state import StateFile, StateUnreadable
 from quntedge.gateway.emulator.runtime import Runtime
-from quntedge.gateway.emulator.sqlite_state import StateFile, StateUnreadable
-from quntedge.gateway.emulator.store import Tables
+from quntedge.gateway.emulator.state.records import Product
+from quntedge.gateway.emulator.state.store import Tables
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
 from tests.emulator.conftest import FAILS_LATER, NO_CERTIFICATES, START, Shop, sdk_for
 from tests.emulator.program import running_program

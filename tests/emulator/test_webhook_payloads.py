@@ -7,9 +7,9 @@ import pytest
 from whop_sdk.types.webhook_events_item import WebhookEventsItem
 
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.deliveries import sign
-from quntedge.gateway.emulator.event_names import ACCEPTED, SENT, TESTABLE
+from quntedge.gateway.emulator.delivery.dispatcher import sign
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
+from quntedge.gateway.emulator.wire.event_names import ACCEPTED, SENT, TESTABLE
 from tests.emulator.conftest import Shop, sdk_for
 from tests.emulator.contract.webhooks import WITHOUT_CLASS, legacy_findings, native_findings, payload_classes
 from tests.emulator.receiver import SECRET, Receiver

@@ -9,10 +9,10 @@ import pytest
 from whop_sdk import AsyncWhop
 from whop_sdk.core.api_error import ApiError
 
-from quntedge.gateway.emulator.catalog_shapes import response_document
-from quntedge.gateway.emulator.deliveries import DISABLED_AFTER_MESSAGES
-from quntedge.gateway.emulator.event_names import SENT, TESTABLE
+from quntedge.gateway.emulator.delivery.dispatcher import DISABLED_AFTER_MESSAGES
+from quntedge.gateway.emulator.shapes.sellers import response_document
 from quntedge.gateway.emulator.testing import RunningEmulator
+from quntedge.gateway.emulator.wire.event_names import SENT, TESTABLE
 from tests.emulator.receiver import SECRET, Receiver
 
 URL = "http://127.0.0.1:9/hook"

@@ -7,7 +7,7 @@ from typing import Any
 from typer.core import TyperGroup
 
 from quntedge.commands.output import CommandError, complain
-from quntedge.gateway.emulator.sqlite_state import StateUnreadable
+from quntedge.gateway.emulator.keeping.sqlite_state import StateUnreadable
 from quntedge.kit.errors import QuntedgeError
 from quntedge.kit.following_clock import ClockUnreachable
 

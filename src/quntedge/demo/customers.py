@@ -11,7 +11,7 @@ from sqlalchemy import select
 from quntedge.accounts.models import AppUser
 from quntedge.checkout.models import CheckoutIntent
 from quntedge.demo.places import DemoProblem
-from quntedge.gateway.emulator.cards import CHALLENGE_PASSWORD
+from quntedge.gateway.emulator.rules.cards import CHALLENGE_PASSWORD
 from quntedge.payments.models import PaymentTransaction
 from quntedge.subscriptions.models import Subscription
 from quntedge.wiring import Runtime

@@ -12,8 +12,8 @@ from whop_sdk import AsyncWhop
 from whop_sdk.core.api_error import ApiError
 
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.event_names import ACCEPTED
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
+from quntedge.gateway.emulator.wire.event_names import ACCEPTED
 from tests.emulator.contract.recording import Record, recording_sdk
 from tests.emulator.receiver import SECRET, Receiver, running_receiver
 

@@ -4,6 +4,19 @@ It imports nothing of the product but `quntedge.kit`, needs no database, and not
 command line. Build it with `app.create_emulator`, serve it with `serving.serve`, use it in tests through
 `testing.running_emulator`.
 
+Where things are; whatever stands further up is imported only by what stands further down:
+
+- `wire`, `faults`: how things are spelled on Whop's wire; what goes wrong on purpose.
+- `state`, `rules`, `shapes`: records and tables; prices, cards and billing as pure rules; records as JSON.
+- `core`: the world every rule works on, with its clock, its agenda and the announcer of events.
+- `life`, `callers`: what happens to memberships and payments; keys, tokens, signing in.
+- `delivery`: webhooks on their way to endpoints.
+- `clockwork`, `keeping`: how time passes; how the state outlives a restart and is copied.
+- `runtime`: one running emulator.
+- `calls`: reading, answering, and what stands before every call: key, rate limit, idempotency, faults.
+- `hosted`, `api`, `control`, `console`: Whop's pages for buyers, Whop's API, `/_control`, the console for people.
+- `app`, `serving`, `testing`, `threaded`, `pytest_plugin`: the whole, and the ways to run it.
+
 Where Whop documents nothing, these choices were made:
 
 - A checkout's first payment has no membership until it is paid; each try on the checkout page is a new payment.

@@ -11,64 +11,55 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ExceptionHandler
 
-from quntedge.gateway.emulator import (
-    api_access,
-    api_accounts,
-    api_catalog,
-    api_checkouts,
-    api_customers,
-    api_disputes,
-    api_faults,
-    api_invoices,
-    api_keys,
-    api_memberships,
-    api_methods,
-    api_ownership,
-    api_payments,
-    api_promos,
-    api_quotes,
-    api_refunds,
-    api_setup_intents,
-    api_state,
-    api_webhooks,
-    checkout_page,
-    console,
-    console_actions,
-    control,
-    control_money,
-    invoice_page,
-    manage_page,
+from quntedge.gateway.emulator.api import (
+    access,
+    accounts,
+    catalog,
+    checkouts,
+    customers,
+    disputes,
+    invoices,
+    keys,
+    memberships,
+    methods,
     oidc,
-    receipts,
-    setup_page,
+    payments,
+    promos,
+    quotes,
+    refunds,
+    setup_intents,
+    webhooks,
 )
+from quntedge.gateway.emulator.calls.fault_layer import FaultLayer
+from quntedge.gateway.emulator.calls.gate import Gate, SameOrigin
+from quntedge.gateway.emulator.calls.permissions import Permissions
+from quntedge.gateway.emulator.calls.requests import answer, fault_answer
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.console_frame import Console
-from quntedge.gateway.emulator.errors import ApiFault
-from quntedge.gateway.emulator.fault_layer import FaultLayer
-from quntedge.gateway.emulator.gate import Gate, SameOrigin
-from quntedge.gateway.emulator.permissions import Permissions
-from quntedge.gateway.emulator.requests import answer, fault_answer
+from quntedge.gateway.emulator.console import actions, views
+from quntedge.gateway.emulator.console.frame import Console
+from quntedge.gateway.emulator.control import basics, copies, faults, money
+from quntedge.gateway.emulator.hosted import checkout, invoice, manage, ownership, receipts, setup
 from quntedge.gateway.emulator.runtime import Runtime
+from quntedge.gateway.emulator.wire.errors import ApiFault
 from quntedge.kit.clock import Clock
 
 API_ROUTES = [
-    *api_access.ROUTES,
-    *api_accounts.ROUTES,
-    *api_keys.ROUTES,
-    *api_catalog.ROUTES,
-    *api_checkouts.ROUTES,
-    *api_memberships.ROUTES,
-    *api_payments.ROUTES,
-    *api_refunds.ROUTES,
-    *api_quotes.ROUTES,
-    *api_disputes.ROUTES,
-    *api_setup_intents.ROUTES,
-    *api_invoices.ROUTES,
-    *api_methods.ROUTES,
-    *api_customers.ROUTES,
-    *api_promos.ROUTES,
-    *api_webhooks.ROUTES,
+    *access.ROUTES,
+    *accounts.ROUTES,
+    *keys.ROUTES,
+    *catalog.ROUTES,
+    *checkouts.ROUTES,
+    *memberships.ROUTES,
+    *payments.ROUTES,
+    *refunds.ROUTES,
+    *quotes.ROUTES,
+    *disputes.ROUTES,
+    *setup_intents.ROUTES,
+    *invoices.ROUTES,
+    *methods.ROUTES,
+    *customers.ROUTES,
+    *promos.ROUTES,
+    *webhooks.ROUTES,
 ]
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -80,7 +71,7 @@ def create_emulator(config: EmulatorConfig, real_clock: Clock | None = None) -> 
     """Builds the emulator. Its state lives as long as the application; deliveries and time run within its lifespan.
 
     Raises:
-        quntedge.gateway.emulator.sqlite_state.StateUnreadable: the configured state file cannot be used.
+        quntedge.gateway.emulator.keeping.sqlite_state.StateUnreadable: the configured state file cannot be used.
     """
     runtime = Runtime(config, real_clock)
 
@@ -96,20 +87,20 @@ def create_emulator(config: EmulatorConfig, real_clock: Clock | None = None) -> 
     api = Starlette(routes=API_ROUTES, exception_handlers=handlers)
     api.state.runtime = runtime
     people_controls = [
-        *api_access.CONTROL_ROUTES,
-        *api_customers.CONTROL_ROUTES,
-        *api_keys.CONTROL_ROUTES,
-        *api_ownership.CONTROL_ROUTES,
+        *access.CONTROL_ROUTES,
+        *customers.CONTROL_ROUTES,
+        *keys.CONTROL_ROUTES,
+        *ownership.CONTROL_ROUTES,
         *oidc.CONTROL_ROUTES,
     ]
     controls = Starlette(
         routes=[
-            *control.ROUTES,
-            *control_money.ROUTES,
+            *basics.ROUTES,
+            *money.ROUTES,
             *people_controls,
-            *api_state.ROUTES,
-            *api_faults.ROUTES,
-            *console_actions.ROUTES,
+            *copies.ROUTES,
+            *faults.ROUTES,
+            *actions.ROUTES,
         ],
         exception_handlers=handlers,
     )
@@ -119,14 +110,14 @@ def create_emulator(config: EmulatorConfig, real_clock: Clock | None = None) -> 
         routes=[
             Mount("/api/v1", FaultLayer(gate, runtime.world, runtime.dispatcher.faults)),
             Mount("/_control", SameOrigin(controls)),
-            *checkout_page.ROUTES,
-            *setup_page.ROUTES,
-            *invoice_page.ROUTES,
+            *checkout.ROUTES,
+            *setup.ROUTES,
+            *invoice.ROUTES,
             *receipts.ROUTES,
-            *manage_page.ROUTES,
-            *api_ownership.PAGE_ROUTES,
+            *manage.ROUTES,
+            *ownership.PAGE_ROUTES,
             *oidc.ROUTES,
-            *console.PAGES,
+            *views.PAGES,
             Route("/console.css", console_style),
             Route("/emulator.css", style),
             Route("/health", health),

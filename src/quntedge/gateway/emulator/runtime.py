@@ -6,25 +6,25 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from quntedge.gateway.emulator.agenda import Agenda
-from quntedge.gateway.emulator.announcer import Announcer
-from quntedge.gateway.emulator.branches import Shelf
-from quntedge.gateway.emulator.catalog_shapes import SellerShapes
-from quntedge.gateway.emulator.clock import MovableClock
+from quntedge.gateway.emulator.callers.limits import RateLimiter
+from quntedge.gateway.emulator.clockwork.followers import Followers
+from quntedge.gateway.emulator.clockwork.runs import Runs
+from quntedge.gateway.emulator.clockwork.timeline import Timeline
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.deliveries import Dispatcher
-from quntedge.gateway.emulator.earlier_state import EarlierState, read_earlier
-from quntedge.gateway.emulator.faults import Faults
-from quntedge.gateway.emulator.followers import Followers
-from quntedge.gateway.emulator.keeper import Keeper
-from quntedge.gateway.emulator.limits import RateLimiter
-from quntedge.gateway.emulator.records import Message
-from quntedge.gateway.emulator.runs import Runs
-from quntedge.gateway.emulator.shapes import BuyerShapes
-from quntedge.gateway.emulator.sqlite_state import Held, StateFile
-from quntedge.gateway.emulator.store import Store, Tables
-from quntedge.gateway.emulator.timeline import Timeline
-from quntedge.gateway.emulator.world import World
+from quntedge.gateway.emulator.core.agenda import Agenda
+from quntedge.gateway.emulator.core.announcer import Announcer
+from quntedge.gateway.emulator.core.clock import MovableClock
+from quntedge.gateway.emulator.core.world import World
+from quntedge.gateway.emulator.delivery.dispatcher import Dispatcher
+from quntedge.gateway.emulator.faults.rules import Faults
+from quntedge.gateway.emulator.keeping.branches import Shelf
+from quntedge.gateway.emulator.keeping.earlier_state import EarlierState, read_earlier
+from quntedge.gateway.emulator.keeping.keeper import Keeper
+from quntedge.gateway.emulator.keeping.sqlite_state import Held, StateFile
+from quntedge.gateway.emulator.shapes.buyers import BuyerShapes
+from quntedge.gateway.emulator.shapes.sellers import SellerShapes
+from quntedge.gateway.emulator.state.records import Message
+from quntedge.gateway.emulator.state.store import Store, Tables
 from quntedge.kit.clock import Clock, SystemClock
 from quntedge.kit.logging import get_logger
 

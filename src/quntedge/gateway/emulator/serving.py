@@ -7,9 +7,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from quntedge.gateway.emulator.app import create_emulator
+from quntedge.gateway.emulator.calls.protocol import CuttableProtocol
 from quntedge.gateway.emulator.config import EmulatorConfig
 from quntedge.gateway.emulator.runtime import Runtime
-from quntedge.gateway.emulator.serving_protocol import CuttableProtocol
 
 _SHUTDOWN_SECONDS = 2
 
@@ -45,7 +45,7 @@ def serve(config: EmulatorConfig, host: str = "127.0.0.1", port: int = 8090) -> 
     """Serves until interrupted (Ctrl-C, SIGTERM).
 
     Raises:
-        quntedge.gateway.emulator.sqlite_state.StateUnreadable: the configured state file cannot be used.
+        quntedge.gateway.emulator.keeping.sqlite_state.StateUnreadable: the configured state file cannot be used.
         SystemExit: the port is taken (uvicorn's way of saying so).
     """
     app = create_emulator(config)

@@ -1,0 +1,1 @@
+"""The routes of Whop's API, a module for each resource."""

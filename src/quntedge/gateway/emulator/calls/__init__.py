@@ -1,0 +1,1 @@
+"""What every call over HTTP goes through: how it is read and answered, and what stands before it."""

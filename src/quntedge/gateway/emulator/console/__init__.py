@@ -1,0 +1,1 @@
+"""The console for people, a client of both APIs."""

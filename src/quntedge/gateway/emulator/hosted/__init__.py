@@ -1,0 +1,1 @@
+"""The pages that Whop hosts for buyers: checkout, portal, invoices, receipts."""

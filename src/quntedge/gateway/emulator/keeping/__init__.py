@@ -1,0 +1,1 @@
+"""Keeps the state over restarts and in copies to come back to."""

@@ -1,0 +1,1 @@
+"""What happens to memberships, payments and whatever else an account has, and what it sets off."""

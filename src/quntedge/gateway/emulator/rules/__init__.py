@@ -1,0 +1,1 @@
+"""Pure rules: what is due when, what it costs, what a card does."""

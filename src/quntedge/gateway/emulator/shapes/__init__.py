@@ -1,0 +1,1 @@
+"""How records look as JSON, in Whop's native shapes and in the legacy ones."""

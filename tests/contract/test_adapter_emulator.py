@@ -1,15 +1,12 @@
 """Adapter and normaliser against the emulator: what is asked for happens, and what is delivered is understood."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
 import pytest
 
-from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
 from quntedge.gateway.errors import GatewayNotFound, GatewayRejected, GatewayUnauthorized, GatewayUnavailable
 from quntedge.gateway.port import (
     CheckoutRequest,
@@ -25,63 +22,17 @@ from quntedge.gateway.port import (
     RefundSnapshot,
     RefundStatus,
 )
-from quntedge.gateway.whop.adapter import WhopGateway, connect
-from quntedge.gateway.whop.config import WhopSettings
+from quntedge.gateway.whop.adapter import connect
 from quntedge.gateway.whop.documents import load_json
-from quntedge.gateway.whop.limiter import Limiter
 from quntedge.gateway.whop.normalise import envelope, normalise
 from quntedge.gateway.whop.signature import verify
 from quntedge.kit.money import Money
 from tests.contract.receiver import Delivery, receiving
+from tests.contract.shop import Shop, settings_for
 
 SECRET = "ws_contract_0123456789"
 DECLINED = "4000000000000002"
 CHARGES_FAIL = "4000000000000341"
-
-
-@dataclass(frozen=True, slots=True)
-class Shop:
-    """An emulator, our gateway to it, and one product."""
-
-    emulator: RunningEmulator
-    gateway: WhopGateway
-    product_id: str
-
-    async def checkout(
-        self, price: Money, period_days: int | None, *, trial_days: int | None = None
-    ) -> tuple[str, str]:
-        """A new plan and a checkout for it: (plan id, checkout id)."""
-        request = PlanRequest(self.product_id, "Plan", price, period_days, trial_days)
-        plan = await self.gateway.create_plan(
-            request, idempotency_key=f"plan-{price.amount_minor}-{period_days}-{trial_days}"
-        )
-        checkout = await self.gateway.create_checkout(
-            CheckoutRequest(plan.plan_id, "http://127.0.0.1/return", {"intent_id": "chk_42"}),
-            idempotency_key=f"checkout-{plan.plan_id}",
-        )
-        return plan.plan_id, checkout.checkout_id
-
-    async def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """A call the port does not have (yet)."""
-        headers = {"Authorization": f"Bearer {self.emulator.config.api_key}"}
-        async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.request(method, self.emulator.api_base_url + path, json=body, headers=headers)
-        answer.raise_for_status()
-        return answer.json()
-
-
-def settings_for(emulator: RunningEmulator) -> WhopSettings:
-    return WhopSettings("custom", emulator.config.api_key, emulator.config.account_id, emulator.api_base_url)
-
-
-@pytest.fixture
-async def shop() -> AsyncIterator[Shop]:
-    async with running_emulator() as emulator:
-        # The emulator has no rate limit of its own; waiting for Whop's would only cost time here.
-        gateway = connect(settings_for(emulator), read_retries=0, limiter=Limiter(per_minute=1_000_000))
-        product = await gateway.create_product("QuntEdge", metadata={"key": "app"}, idempotency_key="product")
-        yield Shop(emulator, gateway, product.product_id)
-        await gateway.close()
 
 
 async def test_account_products_and_plans(shop: Shop) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quntedge.gateway.errors import GatewayRejected
 from quntedge.kit.clock import FrozenClock
-from quntedge.processes.rules import STUCK_AFTER, State, retry_at
 from quntedge.processes.runner import HANDOVER, RUN, ProcessRunner, ProcessRunning
+from quntedge.processes.steps import STUCK_AFTER, State, retry_at
 from quntedge.storage.jobs import JobQueue, create_job_app
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from tests.conftest import START
@@ -253,3 +253,14 @@ async def test_waits_until_its_time_or_a_nudge(
     clock.set(START.replace(year=START.year + 1))
     assert await runner.resume_due() == 1
     assert shop.flags == {"ch-s1", "ch-s2"}
+
+
+async def test_many_are_resumed_in_one_go(
+    runner: ProcessRunner, units: UnitOfWorkFactory, clock: FrozenClock, shop: Shop
+) -> None:
+    for number in range(120):
+        await started(runner, units, f"s{number}")
+    clock.advance(HANDOVER)
+    assert await runner.resume_due() == 120
+    assert len(shop.charges) == len(shop.flags) == 120
+    assert await runner.resume_due() == 0

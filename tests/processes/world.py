@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from quntedge.gateway.errors import GatewayError, GatewayOutcomeUnknown
-from quntedge.processes.rules import Answer, Definition, Finish, GiveUp, GoTo, Next, Run, Step, WaitFor
+from quntedge.processes.steps import Answer, Definition, Finish, GiveUp, GoTo, Next, Run, Step, WaitFor
 from quntedge.storage.unit_of_work import UnitOfWork
 
 

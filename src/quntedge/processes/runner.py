@@ -1,7 +1,8 @@
 """Starts processes, takes them from step to step, and finds those that were left lying."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from quntedge.kit.errors import Conflict
 from quntedge.kit.ids import new_id
 from quntedge.kit.logging import get_logger
 from quntedge.processes.models import Process, ProcessStep
-from quntedge.processes.rules import (
+from quntedge.processes.steps import (
     STUCK_AFTER,
     Answer,
     Definition,
@@ -76,7 +77,9 @@ class _Begun:
 class ProcessRunner:
     """Runs processes of all kinds. Opens and commits its own units of work, apart from `start` and `nudge`."""
 
-    def __init__(self, units: UnitOfWorkFactory, engine: AsyncEngine, jobs: JobQueue) -> None:
+    def __init__(self, units: UnitOfWorkFactory, engine: AsyncEngine, jobs: JobQueue, *, at_once: int = 4) -> None:
+        """`at_once` processes run side by side in here; the engine needs at least one connection more."""
+        self._places = asyncio.Semaphore(at_once)
         self._units = units
         self._engine = engine
         self._jobs = jobs
@@ -173,34 +176,50 @@ class ProcessRunner:
 
     async def resume_due(self) -> int:
         """Goes on with processes that were due and are at nobody's hands; how many there were."""
+        tried: set[str] = set()
+        while True:
+            # Whatever somebody else is busy with stays due, and must not keep us here.
+            found = await self._due(tried)
+            async with asyncio.TaskGroup() as group:
+                for process_id in found:
+                    group.create_task(self._resume(process_id))
+            tried.update(found)
+            if len(found) < _BATCH:
+                return len(tried)
+
+    async def _due(self, tried: Collection[str]) -> Sequence[str]:
         async with self._units() as unit:
             due = await unit.session.scalars(
                 select(Process.id)
-                .where(Process.state == State.RUNNING, Process.due_at <= unit.clock.now())
+                .where(
+                    Process.state == State.RUNNING,
+                    Process.due_at <= unit.clock.now(),
+                    Process.id.not_in(sorted(tried)),
+                )
                 .order_by(Process.due_at, Process.id)
                 .limit(_BATCH)
             )
-            found = due.all()
-        for process_id in found:
-            try:
-                await self.run(process_id)
-            except Exception:
-                # Put off and kept; the others must not wait for somebody to mend this one.
-                log.exception("process.failed_unexpectedly", process_id=process_id)
-        return len(found)
+            return due.all()
+
+    async def _resume(self, process_id: str) -> None:
+        try:
+            await self.run(process_id)
+        except Exception:
+            # Put off and kept; the others must not wait for somebody to mend this one.
+            log.exception("process.failed_unexpectedly", process_id=process_id)
 
     @asynccontextmanager
     async def _exclusively(self, process_id: str) -> AsyncIterator[bool]:
-        """Whether the process is ours until we leave. The lock is a connection's, so it ends with a crash."""
+        """Whether the process is ours until we leave.
+
+        The lock belongs to a transaction of its own that does nothing else, so it ends with a crash, a cancellation or
+        a lost connection, whichever way we leave. Whoever holds it needs a second connection for the work: there are
+        fewer holders than connections, or they would wait for each other.
+        """
         number = int.from_bytes(hashlib.sha256(process_id.encode()).digest()[:8], signed=True)
-        async with self._engine.connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            taken = await connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), {"number": number})
-            try:
-                yield bool(taken)
-            finally:
-                if taken:
-                    await connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
+        async with self._places, self._engine.connect() as connection:
+            taken = await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:number)"), {"number": number})
+            yield bool(taken)
 
     async def _begin(self, process_id: str) -> _Begun | None:
         """Writes down what is intended next; None when nothing is to be done now."""

@@ -1,14 +1,11 @@
 """The port's gateway, done by Whop."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 import httpx
-from whop_sdk import AsyncWhop
-from whop_sdk.core.request_options import RequestOptions
 
-from quntedge.gateway.errors import GatewayInvalidAnswer, GatewayNotFound
 from quntedge.gateway.port import (
     CheckoutRequest,
     Gateway,
@@ -20,12 +17,16 @@ from quntedge.gateway.port import (
     PaymentSnapshot,
     PlanRequest,
     RefundSnapshot,
-    UnusableEvent,
     WebhookEndpoint,
 )
+from quntedge.gateway.whop.acts_account import AccountCalls
+from quntedge.gateway.whop.acts_memberships import MembershipCalls
+from quntedge.gateway.whop.acts_methods import MethodCalls
+from quntedge.gateway.whop.acts_payments import PaymentCalls
+from quntedge.gateway.whop.acts_promos import PromoCalls
+from quntedge.gateway.whop.calls import MAX_CRAWL_PAGES, PAGE_SIZE
 from quntedge.gateway.whop.config import WhopSettings
-from quntedge.gateway.whop.errors import from_unusable
-from quntedge.gateway.whop.exchange import READ_RETRIES, Call, Exchange
+from quntedge.gateway.whop.exchange import READ_RETRIES, Exchange
 from quntedge.gateway.whop.fields import Fields
 from quntedge.gateway.whop.limiter import Limiter
 from quntedge.gateway.whop.money import request_number
@@ -36,18 +37,8 @@ from quntedge.gateway.whop.shapes_payment import payment_snapshot
 from quntedge.gateway.whop.shapes_refund import refund_snapshot
 from quntedge.gateway.whop.shapes_webhook import endpoint_from
 
-PAGE_SIZE: Final = 100
-MAX_PAGES: Final = 200
-"""More than this is taken for a list that never ends."""
-
-MAX_CRAWL_PAGES: Final = 50_000
-"""The same for lists that grow with the number of customers and are taken page by page."""
-
 _OPEN_STATUSES: Final[Sequence[str]] = ("active", "trialing", "past_due", "completed", "canceling", "paused")
 """Whop's `active`, `trialing` and `past_due` leave out what is set to cancel: `canceling` has those."""
-
-T = TypeVar("T")
-PageCall = Callable[[AsyncWhop, RequestOptions, str | None], Awaitable[object]]
 
 
 def connect(
@@ -65,12 +56,11 @@ def connect(
     return WhopGateway(settings, exchange)
 
 
-class WhopGateway(Gateway):
-    """Whop as the product sees it. Safe for concurrent use within one event loop."""
+class WhopGateway(MembershipCalls, PaymentCalls, MethodCalls, PromoCalls, AccountCalls, Gateway):
+    """Whop as the product sees it: the port, and all of `gateway.acts`. Safe for concurrent use within one event loop.
 
-    def __init__(self, settings: WhopSettings, exchange: Exchange) -> None:
-        self._settings = settings
-        self._exchange = exchange
+    Here is what sells and what watches; what is done to existing objects is in the `acts_*` modules.
+    """
 
     async def account_id(self) -> str:
         """The account our key belongs to."""
@@ -106,13 +96,13 @@ class WhopGateway(Gateway):
 
     async def plans(self) -> list[GatewayPlan]:
         """Our plans, archived ones included where Whop lists them."""
-        documents = await self._pages(
+        return await self._all(
             "variants.list",
             lambda sdk, options, after: sdk.variants.list(
                 account_id=self._settings.account_id, first=PAGE_SIZE, after=after, request_options=options
             ),
+            plan_from,
         )
-        return [self._understood("variants.list", plan_from, item) for item in documents]
 
     async def create_plan(self, request: PlanRequest, *, idempotency_key: str) -> GatewayPlan:
         """Makes a plan. It is hidden at Whop: a purchase that did not start with us could not be linked to anybody."""
@@ -162,29 +152,9 @@ class WhopGateway(Gateway):
 
     async def retire_checkout(self, checkout_id: str) -> None:
         """Makes a checkout link unusable. Missing is as good as retired, and retiring twice does no harm."""
-        try:
-            await self._exchange.write(
-                "checkout_configurations.delete",
-                lambda sdk, options: sdk.checkout_configurations.delete(checkout_id, request_options=options),
-                idempotency_key=None,
-            )
-        except GatewayNotFound:
-            return
-
-    async def membership(self, membership_id: str) -> MembershipSnapshot:
-        """The membership as it is now."""
-        return await self._read(
-            "memberships.retrieve",
-            lambda sdk, options: sdk.memberships.retrieve(membership_id, request_options=options),
-            membership_snapshot,
-        )
-
-    async def payment(self, payment_id: str) -> PaymentSnapshot:
-        """The payment as it is now."""
-        return await self._read(
-            "payments.retrieve",
-            lambda sdk, options: sdk.payments.retrieve(payment_id, request_options=options),
-            payment_snapshot,
+        await self._remove(
+            "checkout_configurations.delete",
+            lambda sdk, options: sdk.checkout_configurations.delete(checkout_id, request_options=options),
         )
 
     async def refund(self, refund_id: str) -> RefundSnapshot:
@@ -205,7 +175,7 @@ class WhopGateway(Gateway):
 
     async def refunds_of(self, payment_id: str) -> list[RefundSnapshot]:
         """All refunds of one payment, failed ones included."""
-        documents = await self._pages(
+        return await self._all(
             "refunds.list",
             lambda sdk, options, after: sdk.refunds.list(
                 account_id=self._settings.account_id,
@@ -214,8 +184,8 @@ class WhopGateway(Gateway):
                 after=after,
                 request_options=options,
             ),
+            refund_snapshot,
         )
-        return [self._understood("refunds.list", refund_snapshot, item) for item in documents]
 
     async def memberships_open(self) -> AsyncIterator[list[MembershipSnapshot]]:
         """Pages of the memberships that have not ended, those set to cancel, paused and completed ones included."""
@@ -251,13 +221,13 @@ class WhopGateway(Gateway):
 
     async def webhook_endpoints(self) -> list[WebhookEndpoint]:
         """Where Whop sends the events of our account."""
-        documents = await self._pages(
+        return await self._all(
             "webhooks.list",
             lambda sdk, options, after: sdk.webhooks.list(
                 account_id=self._settings.account_id, first=PAGE_SIZE, after=after, request_options=options
             ),
+            endpoint_from,
         )
-        return [self._understood("webhooks.list", endpoint_from, item) for item in documents]
 
     async def redeliver(self, endpoint_id: str, *, failed_since: datetime, idempotency_key: str) -> None:
         """Has failed deliveries sent again. They keep their ids, so what was applied already is dropped as known."""
@@ -273,56 +243,5 @@ class WhopGateway(Gateway):
         """Closes the connections; the gateway cannot be used afterwards."""
         await self._exchange.close()
 
-    async def _read(self, operation: str, call: Call, parse: Callable[[object], T]) -> T:
-        return self._understood(operation, parse, await self._exchange.read(operation, call))
-
-    async def _write(self, operation: str, call: Call, parse: Callable[[object], T], idempotency_key: str) -> T:
-        document = await self._exchange.write(operation, call, idempotency_key=idempotency_key)
-        return self._understood(operation, parse, document)
-
-    async def _pages(self, operation: str, call: PageCall) -> list[object]:
-        """All items of a list."""
-        return [item async for page in self._each_page(operation, call, MAX_PAGES) for item in page]
-
-    async def _each_page(self, operation: str, call: PageCall, most: int) -> AsyncIterator[list[object]]:
-        """The pages of a list. Only `has_next_page` tells the last page: Whop fills its `end_cursor` as well."""
-        after: str | None = None
-
-        def next_page(sdk: AsyncWhop, options: RequestOptions) -> Awaitable[object]:
-            return call(sdk, options, after)
-
-        for _ in range(most):
-            document = await self._exchange.read(operation, next_page)
-            page, following = self._understood(operation, _page_from, document)
-            yield page
-            if following is None:
-                return
-            if following == after:
-                break
-            after = following
-        raise GatewayInvalidAnswer(f"Whop's answer to {operation} never comes to an end.")
-
     def _owner(self, document: object) -> str | None:
         return self._understood("products.list", product_account, document)
-
-    @staticmethod
-    def _understood(operation: str, parse: Callable[[object], T], document: object) -> T:
-        try:
-            return parse(document)
-        except UnusableEvent as error:
-            raise from_unusable(error, operation) from error
-
-
-def _page_from(document: object) -> tuple[list[object], str | None]:
-    """The items of one page and the cursor of the next page, None on the last."""
-    fields = Fields(document, "page")
-    data = fields.raw.get("data")
-    if not isinstance(data, list):
-        raise UnusableEvent("bad_field", "page.data must be a list")
-    info = fields.child("page_info")
-    if info is None or not info.flag("has_next_page"):
-        return data, None
-    cursor = info.text("end_cursor")
-    if cursor is None:
-        raise UnusableEvent("bad_field", "page.page_info.end_cursor is missing although there is a next page")
-    return data, cursor

@@ -1,14 +1,12 @@
 """Payments, native and legacy, as snapshots."""
 
-from typing import Final
-
 from quntedge.gateway.port import MethodSnapshot, PaymentSnapshot, PaymentStatus, Shape
 from quntedge.gateway.whop.fields import Fields, unusable
+from quntedge.gateway.whop.shapes_method import card_from
 from quntedge.gateway.whop.statuses import FAILED_SUBSTATUSES, payment_status
 from quntedge.kit.money import InvalidMoney, Money, exponent
 
 _LEGACY_MARKS = frozenset({"company", "plan", "membership", "member", "refunds", "disputes", "fees"})
-_CENTURY: Final = 2000
 
 
 def payment_snapshot(document: object) -> PaymentSnapshot:
@@ -94,24 +92,7 @@ def _method(fields: Fields) -> MethodSnapshot | None:
     )
     card = instrument.child("card") if instrument is not None else None
     if card is not None:
-        return _card(card, kind, "")
+        return card_from(card, kind)
     if fields.raw.get("card_last4") is not None or fields.raw.get("card_brand") is not None:
-        return _card(fields, kind, "card_")
+        return card_from(fields, kind, "card_")
     return MethodSnapshot(kind) if kind is not None else None
-
-
-def _card(fields: Fields, kind: str | None, prefix: str) -> MethodSnapshot:
-    last4 = fields.word(f"{prefix}last4")
-    if last4 is not None and not (len(last4) == 4 and last4.isascii() and last4.isdigit()):
-        # Anything longer might be a full card number, which must not be kept.
-        fields.warn(f"{prefix}last4", "not four digits, passed over")
-        last4 = None
-    year = fields.integer(f"{prefix}exp_year", 0, 9999)
-    return MethodSnapshot(
-        kind=kind or "card",
-        brand=fields.word(f"{prefix}brand"),
-        last4=last4,
-        exp_month=fields.integer(f"{prefix}exp_month", 1, 12),
-        # Stored payment methods carry two digits, payments four.
-        exp_year=year + _CENTURY if year is not None and year < 100 else year,
-    )

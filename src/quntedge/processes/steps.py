@@ -1,4 +1,4 @@
-"""What a resumable process is made of, and when it is tried again. Pure.
+"""What a resumable process is made of, and when it is tried again.
 
 A process is a chain of steps. A step may call the gateway, between two transactions: the row that says what is intended
 is committed before the call, the answer together with everything that follows from it after the call. Whoever finds an

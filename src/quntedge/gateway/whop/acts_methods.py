@@ -1,0 +1,19 @@
+"""Saved means of payment, kept by Whop. What they hold of a card is all we ever see of it."""
+
+from quntedge.gateway.acts import MethodActs, StoredMethod
+from quntedge.gateway.whop.calls import PAGE_SIZE, Calls
+from quntedge.gateway.whop.shapes_method import stored_method
+
+
+class MethodCalls(Calls, MethodActs):
+    """Saved means of payment. They belong to the member, not to a membership."""
+
+    async def methods_of(self, member_id: str) -> list[StoredMethod]:
+        """What a member has saved, newest first, expired cards included."""
+        return await self._all(
+            "payment_methods.list",
+            lambda sdk, options, after: sdk.payment_methods.list(
+                member_id=member_id, direction="desc", first=PAGE_SIZE, after=after, request_options=options
+            ),
+            stored_method,
+        )

@@ -1,0 +1,113 @@
+"""Charges, retries and refunds, done by Whop. Their answer is the payment as it is then, which is rarely the end."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from quntedge.gateway.acts import ChargeRequest, PaymentActs
+from quntedge.gateway.port import PaymentSnapshot
+from quntedge.gateway.whop.calls import PAGE_SIZE, Calls
+from quntedge.gateway.whop.money import request_number
+from quntedge.gateway.whop.shapes_payment import payment_snapshot
+from quntedge.kit.money import Money
+
+
+class PaymentCalls(Calls, PaymentActs):
+    """Payments one by one, of a membership, or of a member."""
+
+    async def payment(self, payment_id: str) -> PaymentSnapshot:
+        """The payment as it is now."""
+        return await self._read(
+            "payments.retrieve",
+            lambda sdk, options: sdk.payments.retrieve(payment_id, request_options=options),
+            payment_snapshot,
+        )
+
+    async def payments_of(self, membership_id: str) -> list[PaymentSnapshot]:
+        """All payments of a membership, newest first. Whop leaves some values out of lists."""
+        return await self._all(
+            "payments.list",
+            lambda sdk, options, after: sdk.payments.list(
+                account_id=self._settings.account_id,
+                membership_id=membership_id,
+                order="created_at",
+                direction="desc",
+                first=PAGE_SIZE,
+                after=after,
+                request_options=options,
+            ),
+            payment_snapshot,
+        )
+
+    async def payments_of_member(self, member_id: str, *, created_after: datetime) -> list[PaymentSnapshot]:
+        """A member's payments created later than this, newest first, with or without a membership.
+
+        Whop's clock is not ours: who looks for a charge of its own leaves room before the time it was sent.
+        """
+        return await self._all(
+            "payments.list",
+            lambda sdk, options, after: sdk.payments.list(
+                account_id=self._settings.account_id,
+                member_id=member_id,
+                created_after=created_after,
+                order="created_at",
+                direction="desc",
+                first=PAGE_SIZE,
+                after=after,
+                request_options=options,
+            ),
+            payment_snapshot,
+        )
+
+    async def charge(self, request: ChargeRequest, *, idempotency_key: str) -> PaymentSnapshot:
+        """Charges a saved method with nobody present. The answer is open as a rule: Whop collects in the background.
+
+        Raises `GatewayNotFound` for a member, method or plan that does not exist or does not belong together,
+        `GatewayRejected` for a promo code that this purchase cannot use.
+        """
+        body: dict[str, object] = {
+            "account_id": self._settings.account_id,
+            "member_id": request.member_id,
+            "payment_method_id": request.method_id,
+            "plan_id": request.plan_id,
+            "metadata": dict(request.metadata),
+            # With a buyer present Whop would wait for a confirmation that nobody gives.
+            "off_session": True,
+        }
+        if request.promo_code is not None:
+            body["promo_code"] = request.promo_code
+        return await self._write(
+            "payments.create",
+            lambda sdk, options: sdk.payments.create(**body, request_options=options),
+            payment_snapshot,
+            idempotency_key,
+        )
+
+    async def retry_payment(self, payment_id: str, *, idempotency_key: str) -> PaymentSnapshot:
+        """Tries an open payment again. Raises `GatewayRejected` when Whop does not allow that now."""
+        return await self._write(
+            "payments.retry",
+            lambda sdk, options: sdk.payments.retry(payment_id, request_options=options),
+            payment_snapshot,
+            idempotency_key,
+        )
+
+    async def refund_payment(
+        self, payment_id: str, *, amount: Money | None, metadata: Mapping[str, str], idempotency_key: str
+    ) -> PaymentSnapshot:
+        """Gives back `amount`, which is in the payment's currency, or all that is left.
+
+        Raises `GatewayRejected` when more is asked than is left and when the payment cannot be refunded (any more),
+        `ValueError` for an amount that is not more than zero.
+        """
+        body: dict[str, object] = {"metadata": dict(metadata)}
+        if amount is not None:
+            if amount.amount_minor <= 0:
+                # Whop gives everything back when no amount is sent; nobody should find out what zero does.
+                raise ValueError("a refund is more than zero")
+            body["partial_amount"] = request_number(amount)
+        return await self._write(
+            "payments.refund",
+            lambda sdk, options: sdk.payments.refund(payment_id, **body, request_options=options),
+            payment_snapshot,
+            idempotency_key,
+        )

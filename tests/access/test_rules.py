@@ -13,6 +13,7 @@ from quntedge.access.rules import (
     FeatureTable,
     Reason,
     SubscriptionFacts,
+    Worth,
     decide,
     decide_all,
 )
@@ -62,8 +63,9 @@ def snapshot(subscription: SubscriptionFacts | None, *, exists: bool = True) -> 
         (facts("past_due", grace_until=LATER), Decision(True, Reason.GRACE_PERIOD, LATER, grace=True)),
         (facts("past_due", grace_until=NOW), Decision(False, Reason.PAST_DUE_GRACE_OVER)),
         (facts("past_due", grace_until=None), Decision(True, Reason.GRACE_PERIOD, None, grace=True)),
-        (facts("paused"), Decision(True, Reason.SUBSCRIPTION_ACTIVE, LATER)),
-        (facts("paused", period_end=NOW), Decision(False, Reason.SUBSCRIPTION_PAUSED)),
+        (facts("paused", period_end=NOW), Decision(True, Reason.SUBSCRIPTION_ACTIVE)),
+        (facts("paused", pause_access_until=LATER), Decision(True, Reason.SUBSCRIPTION_ACTIVE, LATER)),
+        (facts("paused", pause_access_until=NOW), Decision(False, Reason.SUBSCRIPTION_PAUSED)),
         (facts("canceled", ended_at=LATER), Decision(True, Reason.SUBSCRIPTION_ACTIVE, LATER)),
         (facts("canceled", ended_at=NOW), Decision(False, Reason.SUBSCRIPTION_ENDED)),
         (facts("canceled", ended_at=None), Decision(False, Reason.SUBSCRIPTION_ENDED)),
@@ -120,6 +122,36 @@ def test_all_features_are_decided_in_the_order_of_the_catalogue() -> None:
         "extra": True,
         "other": False,
     }
+
+
+WORTH = FeatureTable(
+    known=("alerts", "region"),
+    free=frozenset({"alerts"}),
+    by_plan={"pro": frozenset({"alerts", "region"})},
+    worth={"alerts": Worth({"pro": 100}, free=5), "region": Worth({"pro": "eu-west"})},
+)
+
+
+@pytest.mark.parametrize(
+    ("subscription", "feature", "expected"),
+    [
+        (None, "alerts", Decision(True, Reason.FREE_PLAN, value=5)),
+        (None, "region", Decision(False, Reason.NO_SUBSCRIPTION)),
+        (facts("active"), "alerts", Decision(True, Reason.SUBSCRIPTION_ACTIVE, LATER, value=100)),
+        (facts("active"), "region", Decision(True, Reason.SUBSCRIPTION_ACTIVE, LATER, value="eu-west")),
+        (facts("past_due", grace_until=LATER), "alerts", Decision(True, Reason.GRACE_PERIOD, LATER, True, 100)),
+        # What was bought ends; what everybody has stays.
+        (facts("expired"), "alerts", Decision(True, Reason.FREE_PLAN, value=5)),
+        (facts("expired"), "region", Decision(False, Reason.SUBSCRIPTION_ENDED)),
+        (facts("active", plan_id="basic"), "alerts", Decision(True, Reason.FREE_PLAN, value=5)),
+        (facts("active", plan_id="basic"), "region", Decision(False, Reason.NOT_IN_PLAN)),
+    ],
+)
+def test_a_feature_with_a_value(subscription: SubscriptionFacts | None, feature: str, expected: Decision) -> None:
+    asked = AccessSnapshot("usr", True, subscription, WORTH)
+    assert decide(asked, feature, NOW) == expected
+    assert decide_all(asked, NOW)[feature] == expected
+    assert decide(AccessSnapshot("usr", False, None, WORTH), feature, NOW) == Decision(False, Reason.UNKNOWN_USER)
 
 
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from quntedge.access.rules import Reason
 from quntedge.access.service import AccessService, Question
@@ -18,9 +18,44 @@ async def test_a_customer_without_subscription_has_the_free_plan(shop: Shop, kim
         "basic_dashboard",
         "limited_accounts",
         "community_access",
+        "price_alerts",
     }
     assert decisions["advanced_analytics"].reason is Reason.NO_SUBSCRIPTION
-    assert len(decisions) == 8
+    assert len(decisions) == 9
+
+
+async def test_a_limit_comes_with_what_it_is_worth(shop: Shop, kim: Person) -> None:
+    free = await shop.services.access.decide(kim.user_id, "price_alerts")
+    assert (free.allowed, free.reason, free.value, free.until) == (True, Reason.FREE_PLAN, 5, None)
+    await shop.subscribe(kim.user_id, "quarterly")
+    bought = await shop.services.access.decide(kim.user_id, "price_alerts")
+    assert (bought.reason, bought.value) == (Reason.SUBSCRIPTION_ACTIVE, 250)
+    assert bought.until == shop.clock.now() + timedelta(days=30), "then it may be the free plan's number again"
+    assert (await shop.services.access.decide(kim.user_id, "community_access")).value is None
+    async with shop.units() as unit:
+        await unit.session.execute(text("UPDATE subscription SET plan_id = (SELECT id FROM plan WHERE code='yearly')"))
+        await unit.commit()
+    unlimited = await shop.services.access.decide(kim.user_id, "price_alerts")
+    assert (unlimited.allowed, unlimited.reason, unlimited.value) == (True, Reason.SUBSCRIPTION_ACTIVE, None)
+
+
+async def test_a_change_of_the_catalogue_counts_at_once(shop: Shop, kim: Person) -> None:
+    await shop.subscribe(kim.user_id)
+    (before,) = await shop.services.access.snapshots([kim.user_id])
+    (again,) = await shop.services.access.snapshots([kim.user_id])
+    assert again.features is before.features, "what has not changed is not made anew"
+    for change, feature, value in (
+        ("UPDATE plan_feature SET value = '101' WHERE value = '100'", "price_alerts", 101),
+        ("UPDATE feature SET kind = 'boolean' WHERE code = 'price_alerts'", "price_alerts", None),
+    ):
+        async with shop.units() as unit:
+            await unit.session.execute(text(change))
+            await unit.commit()
+        assert (await shop.services.access.decide(kim.user_id, feature)).value == value
+    async with shop.units() as unit:
+        await unit.session.execute(text("DELETE FROM plan_feature WHERE feature_code = 'advanced_analytics'"))
+        await unit.commit()
+    assert not (await shop.services.access.decide(kim.user_id, "advanced_analytics")).allowed
 
 
 async def test_a_subscription_opens_its_plan(shop: Shop, kim: Person) -> None:

@@ -1,67 +1,26 @@
-import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import replace
+"""The rows: what is applied is what is read again, and what was sold stays."""
 
-import httpx
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from quntedge.catalog import queries
-from quntedge.catalog.queries import PlanView
-from quntedge.catalog.rules import CatalogFile, GatewayPlanDiffers, PlanTermsFixed
-from quntedge.catalog.service import PLAN_KEY, CatalogService
+from quntedge.catalog.queries import PlanView, PriceView
+from quntedge.catalog.rules import CatalogFile, PlanKindFixed
+from quntedge.catalog.service import CatalogService
 from quntedge.catalog.toml import packaged
-from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
-from quntedge.gateway.errors import GatewayOutcomeUnknown
-from quntedge.gateway.port import PlanRequest
-from quntedge.gateway.whop.adapter import WhopGateway, connect
-from quntedge.gateway.whop.config import WhopSettings
+from quntedge.kit.clock import FrozenClock
 from quntedge.kit.money import Money
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
+from quntedge.subscriptions.queries import plan_terms
 from tests.catalog.test_rules import with_plan, without_feature, without_plan
 
 SEED = packaged()
 PAID = ("monthly", "quarterly", "yearly", "lifetime")
-
-
-class CutAfter(httpx.AsyncHTTPTransport):
-    """Loses the answer to the n-th POST after it was executed, as a connection that breaks at the wrong moment."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lose_in = 0
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await super().handle_async_request(request)
-        if request.method == "POST" and self.lose_in:
-            self.lose_in -= 1
-            if not self.lose_in:
-                await response.aread()
-                raise httpx.ReadError("the connection was cut")
-        return response
-
-
-@pytest.fixture
-async def emulator() -> AsyncIterator[RunningEmulator]:
-    async with running_emulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def wire() -> CutAfter:
-    return CutAfter()
-
-
-@pytest.fixture
-async def gateway(emulator: RunningEmulator, wire: CutAfter) -> AsyncIterator[WhopGateway]:
-    config = emulator.config
-    gateway = connect(WhopSettings("custom", config.api_key, config.account_id, emulator.api_base_url), transport=wire)
-    yield gateway
-    await gateway.close()
-
-
-@pytest.fixture
-def service(units: UnitOfWorkFactory, gateway: WhopGateway) -> CatalogService:
-    return CatalogService(units, gateway)
+EVERYTHING = len(SEED.features) + len(SEED.plans)
+USD, EUR = Money(2900, "usd"), Money(2700, "eur")
 
 
 async def plans(units: UnitOfWorkFactory, *, archived: bool = False) -> dict[str, PlanView]:
@@ -69,139 +28,150 @@ async def plans(units: UnitOfWorkFactory, *, archived: bool = False) -> dict[str
         return {plan.code: plan for plan in await queries.plans(unit.session, include_archived=archived)}
 
 
-async def test_the_seed_is_applied_once(service: CatalogService, units: UnitOfWorkFactory) -> None:
-    assert len(await service.apply(SEED)) == 13
-    assert await service.apply(SEED) == []
+def dearer(amount_minor: int = 3500) -> CatalogFile:
+    plan = SEED.plans["monthly"]
+    return with_plan(SEED, replace(plan, prices={**plan.prices, "usd": Money(amount_minor, "usd")}))
+
+
+async def test_the_seed_is_applied_once(offline: CatalogService, units: UnitOfWorkFactory) -> None:
+    assert len(await offline.apply(SEED)) == EVERYTHING
+    assert await offline.apply(SEED) == []
     found = await plans(units)
     assert list(found) == ["free", *PAID]
     monthly = found["monthly"]
-    assert (monthly.price, monthly.period_days, monthly.trial_days, monthly.grace_days) == (
-        Money(2900, "usd"),
-        30,
-        7,
-        7,
-    )
+    assert monthly.prices == (PriceView(1, USD, 30, 7, None), PriceView(1, EUR, 30, 7, None))
+    assert (monthly.version, monthly.price, monthly.period_days, monthly.trial_days) == (1, USD, 30, 7)
+    assert monthly.price_in("eur") == monthly.prices[1]
+    assert monthly.price_in("gbp") is None
     assert [feature.code for feature in monthly.features] == [
         "basic_dashboard",
         "limited_accounts",
         "community_access",
         "unlimited_accounts",
         "advanced_analytics",
+        "price_alerts",
     ]
+    alerts = monthly.features[-1]
+    assert (alerts.kind, alerts.unit, alerts.value) == ("limit", "price alerts", 100)
+    assert found["yearly"].features[-1].value is None
+    assert {code: plan.rules for code, plan in found.items()} == {c: p.rules for c, p in SEED.plans.items()}
     assert not any(plan.sellable for plan in found.values())
 
 
-async def test_two_applies_at_once(service: CatalogService, units: UnitOfWorkFactory) -> None:
-    changes = await asyncio.gather(*(service.apply(SEED) for _ in range(4)))
-    assert sorted(map(len, changes)) == [0, 0, 0, 13]
+async def test_two_applies_at_once(offline: CatalogService) -> None:
+    changes = await asyncio.gather(*(offline.apply(SEED) for _ in range(4)))
+    assert sorted(map(len, changes)) == [0, 0, 0, EVERYTHING]
 
 
-async def test_changes_reach_the_rows(service: CatalogService, units: UnitOfWorkFactory) -> None:
-    await service.apply(SEED)
-    ids = {code: plan.id for code, plan in (await plans(units)).items()}
-    dearer = replace(SEED.plans["monthly"], price=Money(3100, "usd"), tagline="new", features=("basic_dashboard",))
-    wanted = without_plan(without_feature(with_plan(SEED, dearer), "custom_integrations"), "yearly")
-    await service.apply(wanted)
+async def test_changes_reach_the_rows(offline: CatalogService, units: UnitOfWorkFactory) -> None:
+    await offline.apply(SEED)
+    before = await plans(units)
+    changed = replace(SEED.plans["monthly"], tagline="new", grace_days=3, features={"price_alerts": 7})
+    wanted = without_plan(without_feature(with_plan(SEED, changed), "custom_integrations"), "yearly")
+    await offline.apply(wanted)
     found = await plans(units)
     assert "yearly" not in found
-    assert (found["monthly"].price, found["monthly"].tagline) == (Money(3100, "usd"), "new")
-    assert [f.code for f in found["monthly"].features] == ["basic_dashboard"]
+    assert (found["monthly"].tagline, found["monthly"].grace_days, found["monthly"].version) == ("new", 3, 1)
+    assert [(f.code, f.value) for f in found["monthly"].features] == [("price_alerts", 7)]
     assert "custom_integrations" not in [f.code for f in found["lifetime"].features]
-    await service.apply(SEED)
-    assert {code: plan.id for code, plan in (await plans(units)).items()} == ids
-    assert await service.apply(SEED) == []
+    await offline.apply(SEED)
+    assert await plans(units) == before
+    assert await offline.apply(SEED) == []
 
 
-async def test_the_free_plan_may_move_to_another_code(service: CatalogService, units: UnitOfWorkFactory) -> None:
-    await service.apply(SEED)
+async def test_a_new_price_is_a_version_beside_the_old_one(
+    offline: CatalogService, units: UnitOfWorkFactory, clock: FrozenClock
+) -> None:
+    await offline.apply(SEED)
+    began = clock.now()
+    clock.advance(timedelta(days=1))
+    (change,) = await offline.apply(dearer())
+    assert change.new_version == 2
+    monthly = (await plans(units))["monthly"]
+    assert [(terms.version, terms.price) for terms in monthly.prices] == [(2, Money(3500, "usd")), (2, EUR)]
+    async with units() as unit:
+        first = await queries.terms_of(unit.session, monthly.id, 1, "usd")
+        assert first == PriceView(1, USD, 30, 7, None)
+        assert await queries.terms_of(unit.session, monthly.id, 3, "usd") is None
+        connection = await unit.connection()
+        rows = await connection.exec_driver_sql(
+            "SELECT version, currency, valid_from, retired_at FROM plan_price WHERE plan_id = %s ORDER BY 1, 2",
+            (monthly.id,),
+        )
+        now = clock.now()
+        assert [tuple(row) for row in rows] == [
+            (1, "eur", began, now),
+            (1, "usd", began, now),
+            (2, "eur", now, None),
+            (2, "usd", now, None),
+        ]
+
+
+async def test_a_currency_comes_and_goes_without_a_version(offline: CatalogService, units: UnitOfWorkFactory) -> None:
+    await offline.apply(SEED)
+    plan = SEED.plans["monthly"]
+    three = with_plan(SEED, replace(plan, prices={**plan.prices, "gbp": Money(2500, "gbp")}))
+    (change,) = await offline.apply(three)
+    assert change.describe() == "update plan monthly: price.gbp none → 25.00 GBP"
+    assert [t.price.currency for t in (await plans(units))["monthly"].prices] == ["usd", "eur", "gbp"]
+    await offline.apply(SEED)
+    monthly = (await plans(units))["monthly"]
+    assert ([t.price.currency for t in monthly.prices], monthly.version) == (["usd", "eur"], 1)
+    (change,) = await offline.apply(three)
+    assert change.new_version == 2, "what was taken off sale is sold anew, not again"
+
+
+async def test_the_free_plan_may_move_to_another_code(offline: CatalogService, units: UnitOfWorkFactory) -> None:
+    await offline.apply(SEED)
     starter = replace(SEED.plans["free"], code="a_starter", name="Starter")
-    await service.apply(without_plan(CatalogFile(SEED.features, {"a_starter": starter, **SEED.plans}), "free"))
+    await offline.apply(without_plan(CatalogFile(SEED.features, {"a_starter": starter, **SEED.plans}), "free"))
     async with units() as unit:
         free = await queries.free_plan(unit.session)
     assert free is not None
     assert free.code == "a_starter"
 
 
-async def test_a_refused_change_changes_nothing(service: CatalogService, units: UnitOfWorkFactory) -> None:
-    await service.apply(SEED)
-    await service.sync_gateway()
+async def test_a_refused_change_changes_nothing(offline: CatalogService, units: UnitOfWorkFactory) -> None:
+    await offline.apply(SEED)
     before = await plans(units)
     other = with_plan(SEED, replace(SEED.plans["free"], tagline="changed"))
-    with pytest.raises(PlanTermsFixed):
-        await service.apply(with_plan(other, replace(SEED.plans["yearly"], price=Money(1, "usd"))))
+    lifetime = replace(SEED.plans["yearly"], kind="lifetime", period_days=None)
+    with pytest.raises(PlanKindFixed):
+        await offline.apply(with_plan(other, lifetime))
     assert await plans(units) == before
 
 
-async def test_the_gateway_gets_every_paid_plan_once(
-    service: CatalogService, units: UnitOfWorkFactory, gateway: WhopGateway
-) -> None:
-    await service.apply(SEED)
-    assert (await service.sync_gateway()).created == PAID
-    report = await service.sync_gateway()
-    assert (report.created, report.adopted, report.missing) == ((), (), ())
-    there = {plan.metadata[PLAN_KEY]: plan for plan in await gateway.plans()}
-    assert len(await gateway.plans()) == 4
-    assert len(await gateway.products()) == 1
-    for code, plan in (await plans(units)).items():
-        assert plan.sellable is (code != "free")
-        if code != "free":
-            assert plan.whop_plan_id == there[code].plan_id
-            assert plan.whop_product_id == (await gateway.products())[0].product_id
-            assert (there[code].price, there[code].period_days) == (plan.price, plan.period_days)
-            assert (there[code].trial_days or 0) == plan.trial_days
+async def test_a_comparison_only_looks(offline: CatalogService) -> None:
+    await offline.apply(SEED)
+    found = await offline.diff(dearer())
+    assert [change.code for change in found.changes] == ["monthly"]
+    assert len(found.gateway) == 8, "nothing has reached the gateway yet: all that will be sold is to be made"
+    assert (await offline.current()).plans == SEED.plans
+    assert await offline.subscribers() == {}
 
 
-@pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
-async def test_a_crash_at_any_creation_makes_no_second_one(
-    service: CatalogService, units: UnitOfWorkFactory, gateway: WhopGateway, wire: CutAfter, lost: int
-) -> None:
-    await service.apply(SEED)
-    wire.lose_in = lost
-    with pytest.raises(GatewayOutcomeUnknown):
-        await service.sync_gateway()
-    report = await service.sync_gateway()
-    assert len(report.adopted) == (1 if lost > 1 else 0)
-    assert (len(await gateway.products()), len(await gateway.plans())) == (1, 4)
-    assert all(plan.sellable for code, plan in (await plans(units)).items() if code != "free")
+async def test_retired_versions_still_have_terms(offline: CatalogService, units: UnitOfWorkFactory) -> None:
+    await offline.apply(SEED)
+    await offline.apply(dearer())
+    monthly = (await plans(units))["monthly"]
+    async with units() as unit:
+        connection = await unit.connection()
+        await connection.exec_driver_sql("UPDATE plan_price SET whop_plan_id = 'w' || version || currency || plan_id")
+        terms = await plan_terms(unit)
+    assert len(terms) == 2 * 2 + 3 * 2 + 1, "two versions of one plan, three more plans, and the free one"
+    for version in (1, 2):
+        found = terms[f"w{version}eur{monthly.id}"]
+        assert (found.plan_id, found.version, found.grace_days, found.pause_access) == (
+            monthly.id,
+            version,
+            7,
+            "period",
+        )
 
 
-async def test_two_syncs_at_once_make_no_second_plan(
-    service: CatalogService, units: UnitOfWorkFactory, gateway: WhopGateway
-) -> None:
-    await service.apply(SEED)
-    await asyncio.gather(*(service.sync_gateway() for _ in range(3)), return_exceptions=True)
-    await service.sync_gateway()
-    assert (len(await gateway.products()), len(await gateway.plans())) == (1, 4)
-    assert all(plan.sellable for code, plan in (await plans(units)).items() if code != "free")
-
-
-async def test_a_marked_plan_with_other_terms_is_not_adopted(
-    service: CatalogService, units: UnitOfWorkFactory, gateway: WhopGateway
-) -> None:
-    await service.apply(SEED)
-    product = await gateway.create_product("Other", metadata={}, idempotency_key="other-product")
-    await gateway.create_plan(
-        PlanRequest(product.product_id, "Monthly", Money(3900, "usd"), 30, metadata={PLAN_KEY: "monthly"}),
-        idempotency_key="other-plan",
-    )
-    with pytest.raises(GatewayPlanDiffers, match="'monthly' but its price"):
-        await service.sync_gateway()
-    assert not (await plans(units))["monthly"].sellable
-
-
-async def test_a_plan_that_vanished_at_the_gateway_is_reported(
-    service: CatalogService, emulator: RunningEmulator
-) -> None:
-    await service.apply(SEED)
-    await service.sync_gateway()
-    await emulator.reset()
-    assert (await service.sync_gateway()).missing == PAID
-
-
-async def test_reading(service: CatalogService, units: UnitOfWorkFactory) -> None:
-    await service.apply(SEED)
-    await service.sync_gateway()
-    await service.apply(without_plan(SEED, "yearly"))
+async def test_reading(offline: CatalogService, units: UnitOfWorkFactory) -> None:
+    await offline.apply(SEED)
+    await offline.apply(without_plan(SEED, "yearly"))
     found = await plans(units, archived=True)
     async with units() as unit:
         assert (await queries.plan_by_code(unit.session, "yearly")) == found["yearly"]
@@ -211,4 +181,5 @@ async def test_reading(service: CatalogService, units: UnitOfWorkFactory) -> Non
         ids = [found["free"].id, found["yearly"].id, "plan_unknown"]
         assert await queries.plans_by_id(unit.session, ids) == {p.id: p for p in (found["free"], found["yearly"])}
         assert await queries.plans_by_id(unit.session, []) == {}
-        assert [f.code for f in await queries.features(unit.session)] == list(SEED.features)
+        listed = await queries.features(unit.session)
+        assert [(f.code, f.kind, f.unit) for f in listed] == [(f.code, f.kind, f.unit) for f in SEED.features.values()]

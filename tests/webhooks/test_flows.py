@@ -34,6 +34,29 @@ async def test_a_purchase_becomes_a_subscription_a_transaction_and_a_paid_invoic
     assert mails == [{"kind": "subscription_confirmed"}]
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_payment_learns_of_the_membership_that_its_first_report_could_not_name(
+    world: World, together: bool
+) -> None:
+    """Proration takes the payment of a membership's period: one that forgot whose it is would be worth nothing."""
+    unpaid = ours(
+        status="open", substatus="incomplete", membership_id=None, paid_at=None, updated_at="2026-09-29T10:15:21.000Z"
+    )
+    await world.event("payment.created", native_payment(**unpaid), "msg_1")
+    if not together:
+        await world.work()
+    await world.event("membership.activated", native_membership(**ours()), "msg_2")
+    await world.event("payment.succeeded", native_payment(**ours()), "msg_3")
+    await world.work()
+    transaction = await world.row("SELECT status, whop_membership_id, subscription_id FROM payment_transaction")
+    subscription = await world.row("SELECT id, whop_membership_id FROM subscription")
+    assert transaction == {
+        "status": "paid",
+        "whop_membership_id": subscription["whop_membership_id"],
+        "subscription_id": subscription["id"],
+    }
+
+
 RENEWED = {
     "current_period_start": "2026-10-29T10:15:20.000Z",
     "current_period_end": "2026-11-28T10:15:20.000Z",
@@ -64,9 +87,12 @@ async def test_a_renewal_moves_the_period_and_bills_again_though_its_metadata_is
     assert {row["subscription_id"] for row in numbers} == {subscription["id"]}
     kinds = await world.rows("SELECT kind FROM notification ORDER BY id")
     assert [row["kind"] for row in kinds] == ["subscription_confirmed", "renewal_paid"]
-    history = await world.rows("SELECT kind, before, after FROM subscription_event ORDER BY id")
-    assert [row["kind"] for row in history] == ["subscription.created", "subscription.renewed"]
-    assert history[1]["before"] == history[0]["after"]
+    history = await world.rows("SELECT kind, before, after FROM subscription_event ORDER BY version")
+    created, paid, renewed, paid_again = history
+    assert [created["kind"], renewed["kind"]] == ["subscription.created", "subscription.renewed"]
+    assert renewed["before"].items() <= created["after"].items()
+    assert {paid["kind"], paid_again["kind"]} == {"subscription.paid"}
+    assert paid_again["before"] == paid["after"] == {"last_payment_at": "2026-09-29T10:15:29+00:00"}
 
 
 async def test_a_trial_has_no_invoice_for_nothing(world: World) -> None:

@@ -5,7 +5,7 @@ cache must not keep an answer longer than that.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -28,13 +28,26 @@ class Reason(StrEnum):
     UNKNOWN_USER = "unknown_user"
 
 
+Value = int | str | None
+"""A limit's number or a config's text; None for a feature that is yes or no, and for a limit without limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What a limit or config is worth: in each plan where that is better than what everybody has, and to everybody."""
+
+    by_plan: Mapping[str, Value]
+    free: Value = None
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureTable:
-    """Which plan brings which feature. `known` is in the catalogue's order."""
+    """Which plan brings which feature. `known` is in the catalogue's order; `worth` has the features with values."""
 
     known: tuple[str, ...]
     free: frozenset[str]
     by_plan: Mapping[str, frozenset[str]]
+    worth: Mapping[str, Worth] = field(default_factory=dict)
 
     def of_plan(self, plan_id: str) -> frozenset[str]:
         """The features of a plan; none for one that has no row."""
@@ -58,6 +71,7 @@ class SubscriptionFacts:
     trial_end: datetime | None
     grace_until: datetime | None
     ended_at: datetime | None
+    pause_access_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,7 @@ class Decision:
     reason: Reason
     until: datetime | None = None
     grace: bool = False
+    value: Value = None
 
 
 def decide(snapshot: AccessSnapshot, feature: str, now: datetime) -> Decision:
@@ -95,12 +110,25 @@ def decide_all(snapshot: AccessSnapshot, now: datetime) -> dict[str, Decision]:
 def _decide(snapshot: AccessSnapshot, feature: str, grant: Decision) -> Decision:
     if not snapshot.exists:
         return grant
+    worth = snapshot.features.worth.get(feature)
+    if worth is not None:
+        return _decide_worth(snapshot, feature, worth, grant)
     # The baseline comes first: what everybody has does not end with a subscription, so it must not carry its `until`.
     if feature in snapshot.features.free:
         return _FREE
     if not grant.allowed or snapshot.subscription is None:
         return grant
     return grant if feature in snapshot.features.of_plan(snapshot.subscription.plan_id) else _NOT_IN_PLAN
+
+
+def _decide_worth(snapshot: AccessSnapshot, feature: str, worth: Worth, grant: Decision) -> Decision:
+    """What was bought comes first here, because it is worth more than what everybody has."""
+    plan_id = snapshot.subscription.plan_id if grant.allowed and snapshot.subscription is not None else None
+    if plan_id is not None and plan_id in worth.by_plan:
+        return replace(grant, value=worth.by_plan[plan_id])
+    if feature in snapshot.features.free:
+        return replace(_FREE, value=worth.free)
+    return grant if plan_id is None else _NOT_IN_PLAN
 
 
 _FREE = Decision(True, Reason.FREE_PLAN)
@@ -151,9 +179,10 @@ def _past_due(facts: SubscriptionFacts, now: datetime) -> Decision:
 
 
 def _paused(facts: SubscriptionFacts, now: datetime) -> Decision:
-    if facts.period_end is not None and now >= facts.period_end:
+    """A plan keeps access during a pause (no end), keeps it as long as the paid period lasts, or ends it at once."""
+    if facts.pause_access_until is not None and now >= facts.pause_access_until:
         return Decision(False, Reason.SUBSCRIPTION_PAUSED)
-    return Decision(True, Reason.SUBSCRIPTION_ACTIVE, until=facts.period_end)
+    return Decision(True, Reason.SUBSCRIPTION_ACTIVE, until=facts.pause_access_until)
 
 
 def _ended(facts: SubscriptionFacts, now: datetime) -> Decision:

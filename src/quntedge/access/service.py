@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quntedge.access.rules import AccessSnapshot, Decision, FeatureTable, SubscriptionFacts, decide, decide_all
+from quntedge.access.tables import FeatureRow, FeatureTables
 from quntedge.kit.clock import Clock
 from quntedge.storage.batching import MicroBatcher
 from quntedge.subscriptions.models import LIVE
@@ -18,7 +19,8 @@ from quntedge.subscriptions.models import LIVE
 # newest. The three kinds of rows share their columns, each using some; `kind` says which they are.
 _EVERYTHING = """
 SELECT 'user' AS kind, u.id, s.id, s.plan_id, s.status, s.cancel_at_period_end,
-       s.period_end, s.trial_end, s.grace_until, s.ended_at, NULL::text[], NULL::bytea, 0
+       s.period_end, s.trial_end, s.grace_until, s.ended_at, NULL::text[], NULL::bytea, 0,
+       s.pause_access_until, NULL::text[]
   FROM app_user u
   LEFT JOIN LATERAL (
        SELECT * FROM subscription c WHERE c.user_id = u.id
@@ -27,14 +29,15 @@ SELECT 'user' AS kind, u.id, s.id, s.plan_id, s.status, s.cancel_at_period_end,
         LIMIT 1) s ON true
  WHERE u.id = ANY(%(users)s)
 UNION ALL
-SELECT 'feature', f.code, NULL, NULL, NULL, coalesce(bool_or(p.kind = 'free' AND p.archived_at IS NULL), false),
-       NULL, NULL, NULL, NULL, array_remove(array_agg(p.id), NULL), NULL, f.position
+SELECT 'feature', f.code, NULL, max(p.id) FILTER (WHERE p.kind = 'free' AND p.archived_at IS NULL), f.kind, NULL,
+       NULL, NULL, NULL, NULL, array_agg(p.id) FILTER (WHERE p.id IS NOT NULL), NULL, f.position,
+       NULL, array_agg(pf.value) FILTER (WHERE p.id IS NOT NULL AND f.kind <> 'boolean')
   FROM feature f
   LEFT JOIN plan_feature pf ON pf.feature_code = f.code
   LEFT JOIN plan p ON p.id = pf.plan_id
- GROUP BY f.code, f.position
+ GROUP BY f.code
 UNION ALL
-SELECT 'key', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, scopes, token_digest, 0
+SELECT 'key', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, scopes, token_digest, 0, NULL, NULL
   FROM api_key
  WHERE token_digest = ANY(%(digests)s) AND revoked_at IS NULL
 """
@@ -62,6 +65,7 @@ class AccessService:
     def __init__(self, engine: AsyncEngine, clock: Clock, *, lanes: int = 1, max_batch: int = 200) -> None:
         self._engine = engine
         self._clock = clock
+        self._tables = FeatureTables()
         self._batcher: MicroBatcher[Question, Answer] = MicroBatcher(self._load, max_batch=max_batch, lanes=lanes)
 
     @property
@@ -113,7 +117,21 @@ class AccessService:
             asked = {"users": list(users), "digests": list(digests), "now": self._clock.now(), "live": list(LIVE)}
             # Below the toolkit on purpose: this is the one statement that runs thousands of times a second.
             cursor = await raw.execute(_EVERYTHING, asked)
-            return _sorted_out(await cursor.fetchall())
+            return self._sorted_out(await cursor.fetchall())
+
+    def _sorted_out(self, rows: Sequence[tuple[Any, ...]]) -> "_Rows":
+        users: dict[str, SubscriptionFacts | None] = {}
+        scopes: dict[bytes, frozenset[str]] = {}
+        features: list[FeatureRow] = []
+        for row in rows:
+            match row[0]:
+                case "user":
+                    users[row[1]] = None if row[2] is None else SubscriptionFacts(*row[2:10], *row[13:14])
+                case "feature":
+                    features.append((row[12], row[1], row[4], row[3], row[10] or (), row[14]))
+                case _:
+                    scopes[bytes(row[11])] = frozenset(row[10])
+        return _Rows(users, self._tables.of(features), scopes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,30 +139,3 @@ class _Rows:
     users: Mapping[str, SubscriptionFacts | None]
     table: FeatureTable
     scopes: Mapping[bytes, frozenset[str]]
-
-
-def _sorted_out(rows: Sequence[tuple[Any, ...]]) -> _Rows:
-    users: dict[str, SubscriptionFacts | None] = {}
-    scopes: dict[bytes, frozenset[str]] = {}
-    features: list[tuple[int, str, list[str], bool]] = []
-    for row in rows:
-        match row[0]:
-            case "user":
-                users[row[1]] = None if row[2] is None else SubscriptionFacts(*row[2:10])
-            case "feature":
-                features.append((row[12], row[1], row[10], row[5]))
-            case _:
-                scopes[bytes(row[11])] = frozenset(row[10])
-    return _Rows(users, _feature_table(sorted(features)), scopes)
-
-
-def _feature_table(rows: Sequence[tuple[int, str, list[str], bool]]) -> FeatureTable:
-    by_plan: dict[str, set[str]] = {}
-    for _, code, plan_ids, _ in rows:
-        for plan_id in plan_ids:
-            by_plan.setdefault(plan_id, set()).add(code)
-    return FeatureTable(
-        known=tuple(code for _, code, _, _ in rows),
-        free=frozenset(code for _, code, _, free in rows if free),
-        by_plan={plan_id: frozenset(codes) for plan_id, codes in by_plan.items()},
-    )

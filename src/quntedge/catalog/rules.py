@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
+from quntedge.catalog.features import FeatureValue
+from quntedge.catalog.plan_rules import PlanRules
+from quntedge.catalog.versions import Terms, current_version, revised
 from quntedge.kit.errors import Conflict, QuntedgeError
 from quntedge.kit.money import Money
 
@@ -24,15 +27,15 @@ class InvalidCatalog(QuntedgeError):
     title = "The catalogue cannot be used"
 
 
-class PlanTermsFixed(Conflict):
-    """The price, period or trial of a plan that is on sale at the gateway was to be changed."""
+class PlanKindFixed(Conflict):
+    """A plan was to become another kind of thing: free, recurring, or paid once."""
 
-    code = "plan_terms_fixed"
-    title = "The terms of a plan on sale cannot be changed"
+    code = "plan_kind_fixed"
+    title = "The kind of a plan cannot be changed"
 
 
 class GatewayPlanDiffers(Conflict):
-    """The gateway has a plan that carries our code but other terms."""
+    """The gateway has a plan that carries our mark but other terms."""
 
     code = "gateway_plan_differs"
     title = "The gateway's plan has other terms than ours"
@@ -40,34 +43,44 @@ class GatewayPlanDiffers(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
-    """A feature as the catalogue describes it."""
+    """A feature as the catalogue describes it. `kind` is boolean, limit or config; `unit` says what a limit counts."""
 
     code: str
     name: str
     description: str
     position: int
+    kind: str = "boolean"
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSpec:
-    """A plan as the catalogue describes it. `whop_plan_id` is known only of plans in the database.
+    """A plan as the catalogue describes it.
 
-    `features` are codes in alphabetical order, so that two plans that grant the same are equal.
+    `prices` by currency, `currency` being the plan's own. `features` says what each granted feature is worth. `history`
+    is known only of plans in the database: all versions of the terms, retired ones included.
     """
 
     code: str
     name: str
     tagline: str
     kind: str
-    price: Money
+    currency: str
+    prices: Mapping[str, Money]
     period_days: int | None
     trial_days: int
     grace_days: int
+    rules: PlanRules
     highlighted: bool
     position: int
     archived: bool
-    features: tuple[str, ...]
-    whop_plan_id: str | None = field(default=None, compare=False)
+    features: Mapping[str, FeatureValue]
+    history: tuple[Terms, ...] = field(default=(), compare=False)
+
+    @property
+    def for_sale(self) -> bool:
+        """Whether there is something to sell at the gateway."""
+        return self.kind != "free" and not self.archived
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +91,17 @@ class CatalogFile:
     plans: Mapping[str, PlanSpec]
 
 
+ABSENT = object()
+"""Stands for a value that one side of a difference does not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference: what happens to which plan or feature, and for updates the fields with before and after."""
+    """One difference: what happens to which plan or feature, and for updates the fields with before and after.
+
+    A field of a plan may be a part of it: `price.usd`, `feature.accounts`, `change.upgrade`. A side without it is
+    `ABSENT`. `new_version` is the number of the version that begins with this change.
+    """
 
     action: str
     """add, update, archive, restore or remove."""
@@ -88,23 +109,28 @@ class Change:
     """plan or feature."""
     code: str
     fields: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    new_version: int | None = None
 
     def describe(self) -> str:
         """The change in one line, for people."""
-        details = ", ".join(f"{name} {_show(old)} → {_show(new)}" for name, (old, new) in self.fields.items())
-        return f"{self.action} {self.kind} {self.code}" + (f": {details}" if details else "")
-
-
-_TERMS = ("kind", "price", "period_days", "trial_days")
+        details = ", ".join(f"{name} {shown(old)} → {shown(new)}" for name, (old, new) in self.fields.items())
+        begins = f" (version {self.new_version} begins)" if self.new_version and self.action != "add" else ""
+        return f"{self.action} {self.kind} {self.code}" + (f": {details}" if details else "") + begins
 
 
 def diff(current: CatalogFile, wanted: CatalogFile) -> list[Change]:
     """What has to happen to `current`. A plan that is not wanted any more is archived and keeps its features.
 
-    Raises `PlanTermsFixed` when a plan on sale at the gateway would get other terms, `InvalidCatalog` when a feature
-    would be removed that an archived plan still grants.
+    Raises `PlanKindFixed` when a plan would become another kind, `InvalidCatalog` when a feature would be removed that
+    an archived plan still grants.
     """
     return [*_feature_changes(current, wanted), *_plan_changes(current, wanted)]
+
+
+def history_after(held: PlanSpec | None, wanted: PlanSpec) -> tuple[Terms, ...]:
+    """All versions of a plan's terms after it has become what is wanted."""
+    history = held.history if held is not None else ()
+    return revised(history, wanted.prices, wanted.period_days, wanted.trial_days)
 
 
 def _plan_changes(current: CatalogFile, wanted: CatalogFile) -> list[Change]:
@@ -115,16 +141,28 @@ def _plan_changes(current: CatalogFile, wanted: CatalogFile) -> list[Change]:
     ]
     for code, plan in wanted.plans.items():
         held = current.plans.get(code)
+        version = _version_begun(held, plan)
         if held is None:
-            changes.append(Change("add", "plan", code))
+            changes.append(Change("add", "plan", code, new_version=version))
             continue
-        _refuse_new_terms(held, plan)
-        if held.archived and not plan.archived:
-            changes.append(Change("restore", "plan", code))
-        differing = _differences(held, plan, skip=("archived", "whop_plan_id"))
+        if held.kind != plan.kind:
+            raise PlanKindFixed(
+                f"plans: {code!r} is {held.kind} and cannot become {plan.kind}: whoever has it has a {held.kind} plan. "
+                f"Add a plan with a new code and mark {code!r} with archived = true."
+            )
+        restored = held.archived and not plan.archived
+        if restored:
+            changes.append(Change("restore", "plan", code, new_version=version))
+        differing = _differences(_flat_plan(held, current.features), _flat_plan(plan, wanted.features))
         if differing:
-            changes.append(Change("update", "plan", code, differing))
+            changes.append(Change("update", "plan", code, differing, None if restored else version))
     return changes
+
+
+def _version_begun(held: PlanSpec | None, wanted: PlanSpec) -> int | None:
+    before = current_version(held.history) if held is not None else 0
+    after = current_version(history_after(held, wanted))
+    return after if after > before else None
 
 
 def _feature_changes(current: CatalogFile, wanted: CatalogFile) -> list[Change]:
@@ -134,7 +172,7 @@ def _feature_changes(current: CatalogFile, wanted: CatalogFile) -> list[Change]:
         if held is None:
             changes.append(Change("add", "feature", code))
         elif held != feature:
-            changes.append(Change("update", "feature", code, _differences(held, feature)))
+            changes.append(Change("update", "feature", code, _differences(_flat_feature(held), _flat_feature(feature))))
     for code in sorted(current.features.keys() - wanted.features.keys()):
         kept_by = [p.code for p in current.plans.values() if p.code not in wanted.plans and code in p.features]
         if kept_by:
@@ -146,29 +184,58 @@ def _feature_changes(current: CatalogFile, wanted: CatalogFile) -> list[Change]:
     return changes
 
 
-def _refuse_new_terms(held: PlanSpec, wanted: PlanSpec) -> None:
-    if held.whop_plan_id is None:
-        return
-    changed = [name for name in _TERMS if getattr(held, name) != getattr(wanted, name)]
-    if changed:
-        name = changed[0]
-        raise PlanTermsFixed(
-            f"plans: {wanted.code!r} is on sale at Whop with {name} = {_show(getattr(held, name))}; it cannot become "
-            f"{_show(getattr(wanted, name))}, because memberships sold so far keep their terms. Add a plan with a new "
-            f"code for the new terms and mark {wanted.code!r} with archived = true."
-        )
+def _flat_feature(feature: FeatureSpec) -> dict[str, Any]:
+    return {
+        "name": feature.name,
+        "description": feature.description,
+        "kind": feature.kind,
+        "unit": feature.unit,
+        "position": feature.position,
+    }
 
 
-def _differences(
-    before: PlanSpec | FeatureSpec, after: PlanSpec | FeatureSpec, skip: tuple[str, ...] = ()
-) -> dict[str, tuple[Any, Any]]:
-    pairs = {f.name: (getattr(before, f.name), getattr(after, f.name)) for f in fields(before) if f.name not in skip}
+def _flat_plan(plan: PlanSpec, features: Mapping[str, FeatureSpec]) -> dict[str, Any]:
+    """Every part of a plan that can differ, by a name that people find again in the file."""
+    rules = plan.rules.to_json()
+    return {
+        "name": plan.name,
+        "tagline": plan.tagline,
+        "currency": plan.currency,
+        **{f"price.{currency}": price for currency, price in plan.prices.items()},
+        "period_days": plan.period_days,
+        "trial_days": plan.trial_days,
+        "grace_days": plan.grace_days,
+        "pause_access": plan.rules.pause.access,
+        "pause_max_days": plan.rules.pause.max_days,
+        **{f"change.{name}": value for name, value in rules["change"].items()},
+        **{f"dunning.{name}": value for name, value in rules["dunning"].items()},
+        "save_offer": rules["save_offer"],
+        "highlighted": plan.highlighted,
+        "position": plan.position,
+        **{f"feature.{code}": _worth(features[code].kind, value) for code, value in plan.features.items()},
+    }
+
+
+def _worth(kind: str, value: FeatureValue) -> FeatureValue:
+    if value is not None:
+        return value
+    return "unlimited" if kind == "limit" else True
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = [*before, *(name for name in after if name not in before)]
+    pairs = {name: (before.get(name, ABSENT), after.get(name, ABSENT)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _show(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of a difference, for people."""
+    if value is ABSENT or value is None:
+        return "none"
     if isinstance(value, Money):
         return f"{value.to_major_text()} {value.currency.upper()}"
-    if isinstance(value, tuple):
-        return f"[{', '.join(value)}]"
-    return "none" if value is None else repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
+    if isinstance(value, dict):
+        return " ".join(f"{name}={shown(part)}" for name, part in value.items() if part is not None)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else repr(value)

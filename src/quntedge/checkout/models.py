@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, SmallInteger, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped
 
@@ -17,12 +17,13 @@ class CheckoutIntent(Base):
     __table_args__ = (
         CheckConstraint("state IN ('created', 'open', 'completed', 'failed', 'expired', 'unknown')", name="state"),
         Index("ix_checkout_intent_user", "user_id", "created_at"),
-        Index("ix_checkout_intent_open", "created_at", postgresql_where="state IN ('created', 'open', 'unknown')"),
+        Index("ix_checkout_intent_expiry", "expires_at", postgresql_where="state IN ('created', 'open', 'unknown')"),
     )
 
     id: Mapped[str] = business(Text, primary_key=True)
     user_id: Mapped[str] = business(Text, ForeignKey("app_user.id"))
     plan_id: Mapped[str] = business(Text, ForeignKey("plan.id"))
+    plan_version: Mapped[int] = business(Integer, server_default="1")
     state: Mapped[str] = business(Text)
     price_minor: Mapped[int] = business(BigInteger)
     currency: Mapped[str] = business(Text)

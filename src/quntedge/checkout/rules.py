@@ -26,6 +26,13 @@ class PlanIsFree(Conflict):
     title = "This plan is free"
 
 
+class CurrencyNotOffered(Conflict):
+    """The plan is for sale, but not in this currency. `currencies` in the problem lists those it is sold in."""
+
+    code = "currency_not_offered"
+    title = "This plan is not sold in this currency"
+
+
 class PlanUnavailable(Unavailable):
     """The plan is for sale, but the gateway does not know it yet."""
 
@@ -70,24 +77,32 @@ class CheckoutUnavailable(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What matters about a plan to somebody who wants to buy it."""
+    """What matters about a plan to somebody who wants to buy it, in `currency` (None: in whichever is usual)."""
 
     code: str
     name: str
     free: bool
     archived: bool
     known_to_gateway: bool
+    currencies: tuple[str, ...] = ()
+    currency: str | None = None
 
 
 def check_purchase(plan_code: str, offer: Offer | None, live_plan_name: str | None) -> None:
     """Refuses what may not be bought. `live_plan_name` is the plan of the buyer's live subscription, if any.
 
-    Raises `PlanNotFound`, `PlanIsFree`, `AlreadySubscribed` or `PlanUnavailable`.
+    Raises `PlanNotFound`, `PlanIsFree`, `CurrencyNotOffered`, `AlreadySubscribed` or `PlanUnavailable`.
     """
     if offer is None or offer.archived:
         raise PlanNotFound("There is no such plan for sale. GET /api/subscription/plans lists those that are.")
     if offer.free:
         raise PlanIsFree(f"{offer.name} costs nothing: you have it without buying it.")
+    if offer.currency is not None and offer.currency not in offer.currencies:
+        known = ", ".join(offer.currencies)
+        raise CurrencyNotOffered(
+            f"{offer.name} is not sold in {offer.currency!r}. It is sold in: {known}.",
+            extra={"currencies": list(offer.currencies)},
+        )
     if live_plan_name is not None:
         raise AlreadySubscribed(
             f"You have the {live_plan_name} subscription already. It has to end before you can buy another one, so "

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from quntedge.accounts.models import AppUser
 from quntedge.catalog import queries as catalog
-from quntedge.catalog.queries import PlanView
+from quntedge.catalog.queries import PlanView, PriceView
 from quntedge.checkout import rules
 from quntedge.checkout.idempotency import Fresh, IdempotencyService, Replay, digest_of
 from quntedge.checkout.models import CheckoutIntent
@@ -51,29 +51,34 @@ class CheckoutService:
         self._retire_later = retire_later
         self._idempotency = idempotency or IdempotencyService()
 
-    async def start(self, user_id: str, plan_code: str, idempotency_key: str | None) -> CheckoutView:
+    async def start(
+        self, user_id: str, plan_code: str, idempotency_key: str | None, currency: str | None = None
+    ) -> CheckoutView:
         """Opens a checkout for a plan: intent row, commit; gateway; settle, commit.
+
+        `currency` is a lower-case code; without it the plan's own is used.
 
         The same key gives the same checkout, also after a crash or an unknown outcome: the intent's id is the gateway's
         idempotency key. A second click with another key within a minute gets the checkout that is open already.
 
         Raises the errors of the key (`IdempotencyKey…`), of the purchase (`PlanNotFound`, `PlanIsFree`,
-        `PlanUnavailable`, `AlreadySubscribed`, `CheckoutInProgress`, `CheckoutExpired`), `CheckoutUnavailable` when
-        the gateway did not answer clearly (repeat with the same key), and `GatewayError` when it refused.
+        `CurrencyNotOffered`, `PlanUnavailable`, `AlreadySubscribed`, `CheckoutInProgress`, `CheckoutExpired`),
+        `CheckoutUnavailable` when the gateway did not answer clearly (repeat with the same key), and `GatewayError`
+        when it refused.
         """
         begun = await self._idempotency.begin(
             self._units,
             user_id,
             idempotency_key,
             OPERATION,
-            digest_of({"plan": plan_code}),
+            digest_of({"plan": plan_code} | ({"currency": currency} if currency else {})),
             new_id(PREFIX, self._units.clock.now()),
         )
         if isinstance(begun, Replay):
             return CheckoutView.from_json(begun.answer)
         key = str(idempotency_key)
         try:
-            prepared = await self._prepare(user_id, plan_code, key, begun)
+            prepared = await self._prepare(user_id, plan_code, currency, key, begun)
         except QuntedgeError:
             await self._give_back(user_id, key, begun)
             raise
@@ -89,24 +94,30 @@ class CheckoutService:
             raise rules.CheckoutNotFound("You have no checkout with this id. Start a new one from the pricing page.")
         return found
 
-    async def _prepare(self, user_id: str, plan_code: str, key: str, begun: Fresh) -> PlanView | CheckoutView:
-        """Checks, and writes the intent. A view is the finished answer; a plan means that the gateway is next."""
+    async def _prepare(
+        self, user_id: str, plan_code: str, currency: str | None, key: str, begun: Fresh
+    ) -> PriceView | CheckoutView:
+        """Checks, and writes the intent. A view is the finished answer; terms mean that the gateway is next."""
         async with self._units() as unit:
             # Two requests of one customer take turns here, so that both cannot find "no checkout yet".
             await unit.session.execute(select(AppUser.id).where(AppUser.id == user_id).with_for_update(key_share=True))
             plan = await catalog.plan_by_code(unit.session, plan_code)
-            rules.check_purchase(plan_code, _offer(plan), await _live_plan(unit, user_id))
-            if plan is None:
+            rules.check_purchase(plan_code, _offer(plan, currency), await _live_plan(unit, user_id))
+            terms = _terms(plan, currency)
+            if plan is None or terms is None:
                 raise rules.PlanNotFound
             held = await unit.session.get(CheckoutIntent, begun.resource_id) if begun.resumed else None
             if held is None:
-                held = await self._clicked_before(unit, user_id, plan)
+                held = await self._clicked_before(unit, user_id, plan, terms)
             elif held.state in ("created", "unknown") and held.expires_at > unit.clock.now():
-                return plan
+                # The gateway may have opened it already: what is asked of it again must be the same, also when the
+                # catalogue has moved on to another version since.
+                begun_with = await catalog.terms_of(unit.session, held.plan_id, held.plan_version, held.currency)
+                return begun_with or terms
             if held is None:
-                unit.session.add(_new_intent(unit, begun.resource_id, user_id, plan))
+                unit.session.add(_new_intent(unit, begun.resource_id, user_id, plan, terms))
                 await unit.commit()
-                return plan
+                return terms
             view = view_of(held, plan.code, plan.name, unit.clock.now())
             if view.state in ("expired", "failed"):
                 raise _ended()
@@ -114,13 +125,17 @@ class CheckoutService:
             await unit.commit()
             return view
 
-    async def _clicked_before(self, unit: UnitOfWork, user_id: str, plan: PlanView) -> CheckoutIntent | None:
+    async def _clicked_before(
+        self, unit: UnitOfWork, user_id: str, plan: PlanView, terms: PriceView
+    ) -> CheckoutIntent | None:
         """The checkout of a click a moment ago. Raises `CheckoutInProgress` while that one is still being opened."""
         held = await unit.session.scalar(
             select(CheckoutIntent)
             .where(
                 CheckoutIntent.user_id == user_id,
                 CheckoutIntent.plan_id == plan.id,
+                CheckoutIntent.plan_version == terms.version,
+                CheckoutIntent.currency == terms.price.currency,
                 CheckoutIntent.state.in_(("created", "open")),
                 CheckoutIntent.created_at > unit.clock.now() - rules.DOUBLE_CLICK,
             )
@@ -134,10 +149,10 @@ class CheckoutService:
             )
         return held
 
-    async def _call(self, user_id: str, key: str, intent_id: str, plan: PlanView) -> GatewayCheckout:
+    async def _call(self, user_id: str, key: str, intent_id: str, terms: PriceView) -> GatewayCheckout:
         """Calls the gateway with no transaction open. The outcome of a failure is written down before it is raised."""
         request = CheckoutRequest(
-            plan_id=str(plan.whop_plan_id),
+            plan_id=str(terms.whop_plan_id),
             redirect_url=f"{self._base_url}/api/whop/return?checkout={intent_id}",
             metadata={"intent_id": intent_id},
         )
@@ -208,10 +223,25 @@ class CheckoutService:
             await unit.commit()
 
 
-def _offer(plan: PlanView | None) -> rules.Offer | None:
+def _terms(plan: PlanView | None, currency: str | None) -> PriceView | None:
     if plan is None:
         return None
-    return rules.Offer(plan.code, plan.name, plan.kind == "free", plan.archived, plan.whop_plan_id is not None)
+    return plan.price_in(currency) if currency else plan.prices[0]
+
+
+def _offer(plan: PlanView | None, currency: str | None) -> rules.Offer | None:
+    if plan is None:
+        return None
+    terms = _terms(plan, currency)
+    return rules.Offer(
+        code=plan.code,
+        name=plan.name,
+        free=plan.kind == "free",
+        archived=plan.archived,
+        known_to_gateway=terms is not None and terms.whop_plan_id is not None,
+        currencies=tuple(held.price.currency for held in plan.prices),
+        currency=currency,
+    )
 
 
 async def _live_plan(unit: UnitOfWork, user_id: str) -> str | None:
@@ -223,15 +253,16 @@ async def _live_plan(unit: UnitOfWork, user_id: str) -> str | None:
     return (await catalog.plans_by_id(unit.session, [plan_id]))[plan_id].name
 
 
-def _new_intent(unit: UnitOfWork, intent_id: str, user_id: str, plan: PlanView) -> CheckoutIntent:
+def _new_intent(unit: UnitOfWork, intent_id: str, user_id: str, plan: PlanView, terms: PriceView) -> CheckoutIntent:
     now = unit.clock.now()
     return CheckoutIntent(
         id=intent_id,
         user_id=user_id,
         plan_id=plan.id,
+        plan_version=terms.version,
         state="created",
-        price_minor=plan.price.amount_minor,
-        currency=plan.price.currency,
+        price_minor=terms.price.amount_minor,
+        currency=terms.price.currency,
         created_at=now,
         expires_at=now + rules.INTENT_LIFETIME,
     )

@@ -179,16 +179,18 @@ class _Batch:
 
     @staticmethod
     def _relink(record: _Record, link: PaymentLink | None, snapshot: PaymentSnapshot) -> bool:
-        """A first payment may be seen before its membership: the link is completed when both are known.
+        """A first payment may be seen before its membership: the link is completed when both are known, and with it
+        the membership, which only later snapshots name.
 
         Until then the checkout is taken from the snapshot each time: it is not part of the stored record.
         """
+        if record.whop_membership_id is None and snapshot.membership_id is not None:
+            record.whop_membership_id, record.changed = snapshot.membership_id, True
         if link is not None and record.link.checkout_id is None:
             record.link = replace(record.link, checkout_id=link.checkout_id)
         if link is None or record.link.subscription_id is not None or link.subscription_id is None:
             return False
         record.link, record.changed = link, True
-        record.whop_membership_id = snapshot.membership_id or record.whop_membership_id
         return True
 
     def _note_attempt(self, record: _Record, snapshot: PaymentSnapshot, held: PaymentState | None) -> int | None:

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -25,8 +26,10 @@ from bench.deliveries import renewal_bodies
 from bench.recording import Step, recorded
 from quntedge.access.service import Question
 from quntedge.edge import reads
+from quntedge.jobs.quiet import LOOK
 from quntedge.kit.paging import encode_cursor
 from quntedge.notifications import outbox
+from quntedge.subscriptions.rebuild import Rebuild
 from quntedge.webhooks import queries
 from quntedge.wiring import Runtime, build
 
@@ -79,6 +82,14 @@ async def _work(runtime: Runtime, people: world.World) -> dict[str, list[Step]]:
         async with runtime.units() as unit:
             await queries.backlog(await unit.connection(), now)
 
+    async def look() -> None:
+        async with runtime.units() as unit:
+            await unit.session.execute(LOOK, {"now": now, "mails": True})
+
+    async def compare() -> None:
+        async with aclosing(Rebuild(runtime.engine, runtime.units).verify()) as portions:
+            await anext(portions)
+
     kinds: dict[str, Callable[[], Awaitable[object]]] = {
         "intake": intake,
         "worker, a batch": runtime.webhooks.process_due,
@@ -90,6 +101,9 @@ async def _work(runtime: Runtime, people: world.World) -> dict[str, list[Step]]:
         "history, a page": lambda: in_unit(reads.subscription_events, user_id, cursor, 20),
         "refunds, a page": lambda: in_unit(reads.refunds, user_id, cursor, 20),
         "metrics": backlog,
+        "clock, a look": look,
+        "renewals, claim": runtime.renewals.check,
+        "histories, a portion": compare,
     }
     steps: dict[str, list[Step]] = {}
     for name, run in kinds.items():

@@ -38,10 +38,15 @@ _FILL = (
     FROM history
     """,
     """
-    INSERT INTO subscription_event (id, subscription_id, user_id, kind, actor, cause, before, after, at)
-    SELECT 'sev_' || tail, subscription_id, user_id, 'subscription.renewed', 'whop', 'msg_old' || g,
-           '{"status": "active"}', '{"status": "active"}', at
+    INSERT INTO subscription_event (id, subscription_id, version, user_id, kind, actor, cause, before, after, at)
+    SELECT 'sev_' || tail, subscription_id, row_number() OVER (PARTITION BY subscription_id ORDER BY g), user_id,
+           'subscription.renewed', 'whop', 'msg_old' || g, '{"status": "active"}', '{"status": "active"}', at
     FROM history
+    """,
+    """
+    UPDATE subscription AS s SET version = e.version
+    FROM (SELECT subscription_id, max(version) AS version FROM subscription_event GROUP BY subscription_id) AS e
+    WHERE e.subscription_id = s.id
     """,
     """
     INSERT INTO notification (id, cause_key, user_id, kind, params, state, due_at, created_at, sent_at)

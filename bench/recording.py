@@ -5,7 +5,8 @@ transactions, sent by a loop of a few lines on psycopg alone. Nothing cheaper ca
 what lies between it and the worker is the price of our own code.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -53,3 +54,34 @@ def replay(connection: psycopg.Connection, steps: Sequence[Step]) -> None:
                 cursor.executemany(query, params)
             else:
                 connection.commit()
+
+
+class _Found(BaseException):
+    """The statement that was looked for; no handler of errors may keep it."""
+
+    def __init__(self, query: str, params: Any) -> None:
+        super().__init__()
+        self.query = query
+        self.params = params
+
+
+async def first_statement(work: Callable[[], Awaitable[object]], table: str) -> tuple[str, Any]:
+    """The first statement with which this work asks for rows of a table. The work goes no further than that; what it
+    has done until then is rolled back. Raises LookupError when there is none."""
+    name = re.compile(rf"\b(?:FROM|UPDATE|JOIN)\s+{table}\b")
+    original = psycopg.AsyncCursor.execute
+
+    def call(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
+        text = query.decode() if isinstance(query, bytes) else query
+        if isinstance(text, str) and name.search(text):
+            raise _Found(text, params)
+        return original(self, query, params, **options)
+
+    psycopg.AsyncCursor.execute = call  # type: ignore[method-assign]
+    try:
+        await work()
+    except _Found as found:
+        return found.query, found.params
+    finally:
+        psycopg.AsyncCursor.execute = original  # type: ignore[method-assign]
+    raise LookupError(f"nothing asked for rows of {table}")

@@ -68,14 +68,16 @@ class World:
 
 async def seed(database_url: str, customers: int, *, ago: timedelta = timedelta(0)) -> World:
     """Fills a migrated database with a catalogue and this many active customers who bought so long `ago`."""
-    await _apply_catalog(database_url)
+    await apply_catalog(database_url)
     now = datetime.now(UTC).replace(microsecond=0) - ago
     world = World(now, tuple(_customer(number, now) for number in range(customers)))
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT id FROM plan WHERE code = 'monthly'").fetchone()
         if row is None:
             raise LookupError("the packaged catalogue has no monthly plan")
-        connection.execute("UPDATE plan SET whop_plan_id = %s WHERE id = %s", (WHOP_PLAN_ID, row[0]))
+        connection.execute(
+            "UPDATE plan_price SET whop_plan_id = %s WHERE plan_id = %s AND currency = 'usd'", (WHOP_PLAN_ID, row[0])
+        )
         for table, rows in _rows(world, str(row[0])):
             copy_rows(connection, table, rows)
         connection.commit()
@@ -84,7 +86,7 @@ async def seed(database_url: str, customers: int, *, ago: timedelta = timedelta(
     return world
 
 
-async def _apply_catalog(database_url: str) -> None:
+async def apply_catalog(database_url: str) -> None:
     runtime = build(settings(database_url), database_url)
     try:
         await runtime.catalog.apply(toml.packaged())

@@ -1,7 +1,7 @@
 """The generated parts of the documentation, as Markdown."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import cleandoc
 from itertools import groupby
 from typing import Any, get_args
@@ -9,14 +9,16 @@ from typing import Any, get_args
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from quntedge.catalog import toml, toml_rules
 from quntedge.edge.callers import Csrf
 from quntedge.edge.limits import Limit
 from quntedge.gateway.whop.events import EVENT_TYPES, EventType, Origin
 from quntedge.schema import all_tables
 from quntedge.settings import Settings
 from quntedge.storage.base import Base
-from tools import facts
+from tools import facts, machine
 from tools.facts import CommandFact, ParameterFact, RouteFact
+from tools.markdown import code, table
 
 _ORIGINS = {
     Origin.WHOP: "Whop",
@@ -32,24 +34,10 @@ _FORGERY = {
 }
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(_cell(value) for value in line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|") or "–"
-
-
-def _code(text: str) -> str:
-    return f"`{text}`" if text else ""
-
-
 def settings() -> str:
     """Every setting with its default and meaning."""
     rows = [
-        (_code(str(field.validation_alias)), _default(field), field.description or "")
+        (code(str(field.validation_alias)), _default(field), field.description or "")
         for field in Settings.model_fields.values()
     ]
     return table(("Name", "Default", "Meaning"), rows)
@@ -60,7 +48,7 @@ def _default(field: FieldInfo) -> str:
         return "**required**" + (", secret" if _is_secret(field.annotation) else "")
     value = field.get_default(call_default_factory=True)
     shown = {None: "unset", "[]": "none", "False": "false"}.get(value if value is None else str(value))
-    text = shown if shown is not None else _code(str(value))
+    text = shown if shown is not None else code(str(value))
     return text + (", secret" if _is_secret(field.annotation) else "")
 
 
@@ -85,7 +73,7 @@ def _is_for_programs(fact: RouteFact) -> bool:
 def _routes(known: Sequence[RouteFact]) -> str:
     rows = [
         (
-            fact.method, _code(fact.path), fact.stamp.kind, _code(fact.stamp.scope or ""),
+            fact.method, code(fact.path), fact.stamp.kind, code(fact.stamp.scope or ""),
             _FORGERY[fact.stamp.csrf] if fact.method != "GET" else "–",
             fact.summary + (" (demo only)" if fact.demo_only else ""),
         )
@@ -109,7 +97,7 @@ def limits() -> str:
     """The rate limits."""
     return table(
         ("Limit", "Requests", "In seconds"),
-        [(_code(rule.name), str(rule.amount), str(rule.seconds)) for rule in (limit.value for limit in Limit)],
+        [(code(rule.name), str(rule.amount), str(rule.seconds)) for rule in (limit.value for limit in Limit)],
     )
 
 
@@ -131,7 +119,7 @@ def _options(parameters: Sequence[ParameterFact]) -> str:
     return table(
         ("Option or argument", "Default", "Meaning"),
         [
-            (_code(parameter.shown), "required" if parameter.required else _code(parameter.default), parameter.help)
+            (code(parameter.shown), "required" if parameter.required else code(parameter.default), parameter.help)
             for parameter in parameters
         ],
     )
@@ -140,7 +128,7 @@ def _options(parameters: Sequence[ParameterFact]) -> str:
 def event_types() -> str:
     """The event types that are acted upon."""
     rows = [
-        (_code(row.name), str(row.family), _ORIGINS[row.origin], "yes" if row.subscribed else "no", row.meaning)
+        (code(row.name), str(row.family), _ORIGINS[row.origin], "yes" if row.subscribed else "no", row.meaning)
         for row in EVENT_TYPES.values()
         if row.family is not None
     ]
@@ -160,15 +148,13 @@ def ignored_event_types() -> str:
     def subject(row: EventType) -> str:
         return row.meaning
 
-    rows = [(meaning, ", ".join(_code(row.name) for row in same)) for meaning, same in groupby(ignored, key=subject)]
+    rows = [(meaning, ", ".join(code(row.name) for row in same)) for meaning, same in groupby(ignored, key=subject)]
     return table(("About", "Types"), rows)
 
 
 def metrics() -> str:
     """Every metric with its labels."""
-    rows = [
-        (_code(fact.name), fact.kind, ", ".join(map(_code, fact.labels)), fact.help) for fact in facts.metric_facts()
-    ]
+    rows = [(code(fact.name), fact.kind, ", ".join(map(code, fact.labels)), fact.help) for fact in facts.metric_facts()]
     return table(("Metric", "Type", "Labels", "Meaning"), rows)
 
 
@@ -184,7 +170,7 @@ def columns() -> str:
     for name, described in sorted(all_tables().tables.items()):
         rows = [
             (
-                _code(column.name) + (" (key)" if column.primary_key else ""),
+                code(column.name) + (" (key)" if column.primary_key else ""),
                 _type(column.type),
                 "yes" if column.nullable else "no",
                 str(column.info.get("classification", "unclassified")),
@@ -217,6 +203,22 @@ def _about(name: str) -> str:
     return ""
 
 
+def catalog_fields() -> str:
+    """What may be written in a catalogue file, table by table."""
+    parts = (
+        ("At the top of the file", toml.TOP_FIELDS),
+        ("`[[features]]`", toml.FEATURE_FIELDS),
+        ("`[[plans]]`", toml.PLAN_FIELDS),
+        ("`[plans.change]`", toml_rules.CHANGE_FIELDS),
+        ("`[plans.dunning]`", toml_rules.DUNNING_FIELDS),
+        ("`[plans.save_offer]`", toml_rules.SAVE_OFFER_FIELDS),
+    )
+    return "\n\n".join(
+        f"### {title}\n\n{table(('Field', 'Meaning'), [(code(name), meaning) for name, meaning in fields.items()])}"
+        for title, fields in parts
+    )
+
+
 def all_sections(known_routes: Sequence[RouteFact]) -> Mapping[str, Callable[[], str]]:
     """The makers of all generated regions, by the name that stands in the region's mark."""
     return {
@@ -230,6 +232,12 @@ def all_sections(known_routes: Sequence[RouteFact]) -> Mapping[str, Callable[[],
         "subscribed-events": subscribed_events,
         "ignored-event-types": ignored_event_types,
         "metrics": metrics,
+        "subscription-statuses": machine.statuses,
+        "subscription-triggers": machine.triggers,
+        "subscription-transitions": machine.transitions,
+        "subscription-diagram": machine.diagram,
+        "subscription-entries": machine.entries,
         "tables": tables,
         "columns": columns,
+        "catalog-fields": catalog_fields,
     }

@@ -177,7 +177,7 @@ def test_an_unclear_status_never_replaces_a_known_one(unclear: str) -> None:
         pytest.param(
             subscription(),
             subscription(period_end=PERIOD_END + 30 * DAY, cancel_at_period_end=True),
-            Change("subscription.renewed", renewed=True),
+            Change("subscription.renewed"),
             id="renewed",
         ),
         pytest.param(

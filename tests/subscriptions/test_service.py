@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
-from sqlalchemy import insert
 
-from quntedge.catalog.models import Plan
 from quntedge.gateway.port import MembershipSnapshot, MembershipStatus
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from quntedge.subscriptions.rules import PlanTerms
 from quntedge.subscriptions.service import ObservedMembership, Owner, SubscriptionService
+from tests.catalog.rows import insert_plan
 from tests.payments.builders import USER, rows, seed
 from tests.subscriptions.states import AT, DAY, PERIOD_END
 
@@ -24,20 +23,7 @@ async def shop(units: UnitOfWorkFactory) -> UnitOfWorkFactory:
     await seed(units)
     async with units() as unit:
         connection = await unit.connection()
-        await connection.execute(
-            insert(Plan).values(
-                id=PLAN,
-                code="monthly",
-                name="Monthly",
-                kind="recurring",
-                price_minor=2900,
-                currency="usd",
-                period_days=30,
-                position=1,
-                created_at=AT,
-                updated_at=AT,
-            )
-        )
+        await insert_plan(connection, id=PLAN, created_at=AT)
         await unit.commit()
     return units
 

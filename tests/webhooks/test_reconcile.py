@@ -288,7 +288,9 @@ async def test_an_object_that_cannot_be_applied_harms_no_other_and_is_closed_whe
         await shop.emulator.advance(minutes=6)
         async with shop.runtime.units() as unit:
             connection = await unit.connection()
-            await connection.exec_driver_sql("UPDATE plan SET whop_plan_id = whop_plan_id || 'x' WHERE code = 'yearly'")
+            await connection.exec_driver_sql(
+                "UPDATE plan_price SET whop_plan_id = whop_plan_id || 'x' WHERE period_days = 365"
+            )
             await unit.commit()
         assert await shop.recent() == 3
         assert await shop.recent() == 0, "an open difference is not found anew"
@@ -301,7 +303,7 @@ async def test_an_object_that_cannot_be_applied_harms_no_other_and_is_closed_whe
         assert (await subscription_of(kim))["status"] == "active"
         async with shop.runtime.units() as unit:
             connection = await unit.connection()
-            await connection.exec_driver_sql("UPDATE plan SET whop_plan_id = rtrim(whop_plan_id, 'x')")
+            await connection.exec_driver_sql("UPDATE plan_price SET whop_plan_id = rtrim(whop_plan_id, 'x')")
             await unit.commit()
         assert await shop.recent() == 1, "its membership; the payment is the open one"
         assert (await subscription_of(lou))["status"] == "active"

@@ -18,7 +18,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from quntedge.accounts.models import AppUser
-from quntedge.catalog.models import Plan
 from quntedge.checkout.models import CheckoutIntent
 from quntedge.kit.clock import FrozenClock
 from quntedge.main import create_app
@@ -26,6 +25,7 @@ from quntedge.settings import Settings
 from quntedge.webhooks.endpoint import PATH
 from quntedge.webhooks.worker import drain
 from quntedge.wiring import Runtime, build
+from tests.catalog.rows import insert_plan
 from tests.gateway import payloads
 
 NOW = datetime(2026, 9, 29, 10, 15, 40, tzinfo=UTC)
@@ -170,22 +170,7 @@ async def _seed(runtime: Runtime) -> None:
         await runtime.vault.create(unit.session, [USER], now)
         connection = await unit.connection()
         await connection.execute(insert(AppUser).values(id=USER, locale="en", created_at=now))
-        await connection.execute(
-            insert(Plan).values(
-                id=PLAN,
-                code="monthly",
-                name="Monthly",
-                kind="recurring",
-                price_minor=2900,
-                currency="usd",
-                period_days=30,
-                trial_days=7,
-                position=1,
-                whop_plan_id=payloads.PLAN_ID,
-                created_at=now,
-                updated_at=now,
-            )
-        )
+        await insert_plan(connection, id=PLAN, trial_days=7, whop_plan_id=payloads.PLAN_ID, created_at=now)
         await connection.execute(
             insert(CheckoutIntent).values(
                 id=INTENT,

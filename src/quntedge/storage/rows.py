@@ -67,13 +67,11 @@ async def update_rows(
     connection: AsyncConnection[Any],
     table: FromClause,
     rows: Sequence[Mapping[str, Any]],
-    *,
-    counting: str | None = None,
 ) -> None:
-    """Updates the rows with these `id`s to these values, with one statement; `counting` names a column that grows."""
+    """Updates the rows with these `id`s to these values, with one statement."""
     if rows:
         bulk = _bulk(cast(Table, table), tuple(rows[0]))
-        await connection.execute(bulk.update(counting), bulk.arrays(rows))
+        await connection.execute(bulk.update(), bulk.arrays(rows))
 
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -100,10 +98,8 @@ class _Bulk:
         )
         return f"{statement} ON CONFLICT ({conflict_key}) DO {action}"
 
-    def update(self, counting: str | None) -> str:
+    def update(self) -> str:
         sets = [f"{name} = new.{name}" for name in self._columns if name != "id"]
-        if counting is not None:
-            sets.append(f"{counting} = old.{counting} + 1")
         return (
             f"UPDATE {self._table} AS old SET {', '.join(sets)}"  # noqa: S608 (names from our own models)
             f" FROM {self._source} AS new ({', '.join(self._columns)}) WHERE old.id = new.id"

@@ -35,10 +35,20 @@ class Vault:
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
         self._index_key = ring.derive("email blind index")
+        self._mailbox_key = ring.derive("mailbox blind index")
+        self._card_key = ring.derive("card fingerprint index")
 
     def email_index(self, email: str) -> bytes:
         """The blind index of an e-mail address, equal for addresses that differ only in case or form."""
         return crypto.blind_index(self._index_key, email)
+
+    def mailbox_index(self, mailbox: str) -> bytes:
+        """The blind index of a mailbox: of what is left of an address without what leads to the same mailbox."""
+        return crypto.blind_index(self._mailbox_key, mailbox)
+
+    def card_index(self, fingerprint: str) -> bytes:
+        """The blind index of a card's fingerprint at the gateway."""
+        return crypto.blind_index(self._card_key, fingerprint)
 
     async def create(self, session: AsyncSession, person_ids: Iterable[str], now: datetime) -> dict[str, PersonCipher]:
         """Makes data keys for new persons, all with one statement."""

@@ -3,14 +3,15 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped
 
 from quntedge.storage.base import Base, business
+from quntedge.subscriptions import machine
 
-STATUSES = ("incomplete", "trialing", "active", "past_due", "paused", "canceled", "expired", "completed")
-LIVE = ("trialing", "active", "past_due", "paused", "completed")
+STATUSES = tuple(status.value for status in machine.Status)
+LIVE = tuple(status.value for status in machine.Status if status in machine.LIVE)
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
@@ -18,13 +19,18 @@ def _one_of(column: str, values: tuple[str, ...]) -> str:
 
 
 class Subscription(Base):
-    """What a user has with us. Survives plan changes; its state is derived from its memberships."""
+    """What a user has with us. Survives plan changes; its state is derived from its memberships.
+
+    `version` is that of the newest row of its history, from which the whole row can be rebuilt but for
+    `renewal_check_at`: when to look at the gateway for a renewal that nobody has told us of.
+    """
 
     __tablename__ = "subscription"
     __table_args__ = (
         CheckConstraint(_one_of("status", STATUSES), name="status"),
         Index("uq_subscription_live", "user_id", unique=True, postgresql_where=_one_of("status", LIVE)),
         Index("ix_subscription_user", "user_id", "created_at"),
+        Index("ix_subscription_renewal_check", "renewal_check_at", postgresql_where="renewal_check_at IS NOT NULL"),
     )
 
     id: Mapped[str] = business(Text, primary_key=True)
@@ -50,6 +56,7 @@ class Subscription(Base):
     currency: Mapped[str | None] = business(Text)
     plan_version: Mapped[int] = business(Integer, server_default="1")
     version: Mapped[int] = business(Integer, server_default="1")
+    renewal_check_at: Mapped[datetime | None] = business()
     created_at: Mapped[datetime] = business()
     updated_at: Mapped[datetime] = business()
 
@@ -96,13 +103,18 @@ class SubscriptionMembership(Base):
 
 
 class SubscriptionEvent(Base):
-    """One change of a subscription. Never updated, never deleted: triggers refuse it."""
+    """One change of a subscription. Never updated, never deleted: triggers refuse it.
+
+    `version` counts from 1 without gaps. `after` of the first holds everything; that of later ones what has changed, at
+    least: all of them put upon each other give the row (`history.fold`).
+    """
 
     __tablename__ = "subscription_event"
-    __table_args__ = (Index("ix_subscription_event_subscription", "subscription_id", "id"),)
+    __table_args__ = (UniqueConstraint("subscription_id", "version"),)
 
     id: Mapped[str] = business(Text, primary_key=True)
     subscription_id: Mapped[str] = business(Text, ForeignKey("subscription.id"))
+    version: Mapped[int] = business(Integer)
     user_id: Mapped[str] = business(Text)
     kind: Mapped[str] = business(Text)
     actor: Mapped[str] = business(Text)

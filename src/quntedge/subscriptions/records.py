@@ -12,14 +12,19 @@ from quntedge.subscriptions.rules import LIVE, MembershipState, Status, Subscrip
 
 @dataclass(slots=True)
 class Holding:
-    """A subscription in memory: its state, its memberships, and what of it has to be written."""
+    """A subscription in memory: its state, its memberships, and what of it has to be written.
+
+    `version` is that of the newest entry of its history; whoever counts it up holds the lock of the row.
+    """
 
     id: str
     user_id: str
     checkout_id: str | None
     started_at: datetime
     stored: bool
+    version: int = 0
     state: SubscriptionState | None = None
+    renewal_check_at: datetime | None = None
     memberships: dict[str, MembershipState] = field(default_factory=dict)
     touched: dict[str, MembershipState] = field(default_factory=dict)
     changed: bool = False
@@ -38,7 +43,9 @@ class Holding:
             checkout_id=row.checkout_id,
             started_at=row.started_at,
             stored=True,
+            version=row.version,
             state=subscription_state(row),
+            renewal_check_at=row.renewal_check_at,
         )
 
     @property
@@ -193,6 +200,8 @@ def subscription_values(holding: Holding, now: datetime, *, creating: bool = Tru
         "renewal_price_minor": state.renewal_price_minor,
         "currency": state.currency,
         "plan_version": state.plan_version,
+        "version": holding.version,
+        "renewal_check_at": holding.renewal_check_at,
         "updated_at": now,
     }
     if creating:
@@ -204,3 +213,13 @@ def subscription_values(holding: Holding, now: datetime, *, creating: bool = Tru
             "created_at": now,
         }
     return values
+
+
+def birth_certificate(holding: Holding, now: datetime) -> dict[str, Any]:
+    """What the first entry of a history tells besides the state: what never changes, and what is not there yet."""
+    return {
+        "checkout_id": holding.checkout_id,
+        "started_at": holding.started_at.isoformat(),
+        "created_at": now.isoformat(),
+        "last_payment_at": None,
+    }

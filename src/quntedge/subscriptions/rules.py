@@ -10,24 +10,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from quntedge.subscriptions.machine import ENDED, SAID_BY_WHOP, TARGETS, Effect, Guard, Trigger, said_by, transition
+from quntedge.subscriptions.machine import LIVE as LIVE
+from quntedge.subscriptions.machine import Status as Status
 
-class Status(StrEnum):
-    """Status of a subscription (architecture §7)."""
-
-    INCOMPLETE = "incomplete"
-    TRIALING = "trialing"
-    ACTIVE = "active"
-    PAST_DUE = "past_due"
-    PAUSED = "paused"
-    CANCELED = "canceled"
-    EXPIRED = "expired"
-    COMPLETED = "completed"
-
-
-LIVE = frozenset({Status.TRIALING, Status.ACTIVE, Status.PAST_DUE, Status.PAUSED, Status.COMPLETED})
-TERMINAL_MEMBERSHIP = frozenset({"canceled", "expired"})
-MEMBERSHIP_ALIVE = frozenset({"trialing", "active", "past_due", "completed"})
-_UNCLEAR = frozenset({"unknown", "unresolved"})
+# What a membership's status at Whop makes of a subscription decides what it counts for here.
+TERMINAL_MEMBERSHIP = frozenset(word for word, said in SAID_BY_WHOP.items() if TARGETS[said] in ENDED)
+MEMBERSHIP_ALIVE = frozenset(word for word, said in SAID_BY_WHOP.items() if TARGETS[said] in LIVE)
+_UNCLEAR = frozenset(word for word, said in SAID_BY_WHOP.items() if said is Trigger.UNCLEAR)
 
 # Which membership speaks for the subscription when there are several: the more alive, the better.
 _PREFERENCE = {
@@ -128,7 +118,8 @@ def judge(held: MembershipState | None, incoming: MembershipState, *, from_gatew
     """Decides whether a snapshot may replace what we hold.
 
     `from_gateway` marks one we read ourselves just now, which is the truth. An older snapshot is stale; an equally old
-    one that differs, one without a time, and one that would bring an ended membership back are read again first.
+    one that differs, one without a time, and one that the table of the machine guards (it would bring an ended
+    membership back, say) are read again first.
     """
     if held is None:
         return Verdict.APPLY if from_gateway or incoming.updated_at is not None else Verdict.REREAD
@@ -144,7 +135,8 @@ def judge(held: MembershipState | None, incoming: MembershipState, *, from_gatew
         return Verdict.APPLY
     if incoming.updated_at == held.updated_at:
         return Verdict.REREAD
-    if held.status in TERMINAL_MEMBERSHIP and incoming.status not in TERMINAL_MEMBERSHIP:
+    status = TARGETS[said_by(held.status)]
+    if transition(status, said_by(incoming.status)).guard is Guard.READ_BY_US:
         return Verdict.REREAD
     return Verdict.APPLY
 
@@ -245,7 +237,7 @@ def derive(memberships: Sequence[MembershipState], terms: PlanTerms) -> Subscrip
     """
     chosen = current_membership(memberships)
     awaited = chosen.superseded_at is not None
-    status = Status.ACTIVE if awaited and chosen.status in TERMINAL_MEMBERSHIP else _status(chosen)
+    status = TARGETS[trigger_of(chosen)]
     grace_from = chosen.past_due_since if status is Status.PAST_DUE else None
     return SubscriptionState(
         status=status,
@@ -277,42 +269,45 @@ def _pause_access_until(membership: MembershipState, terms: PlanTerms) -> dateti
     return membership.period_end
 
 
-def _status(membership: MembershipState) -> Status:
-    if membership.paused and membership.status in ("active", "past_due"):
-        return Status.PAUSED
-    return _STATUS_OF.get(membership.status, Status.INCOMPLETE)
-
-
-_STATUS_OF = {
-    "drafted": Status.INCOMPLETE,
-    "trialing": Status.TRIALING,
-    "active": Status.ACTIVE,
-    "past_due": Status.PAST_DUE,
-    "completed": Status.COMPLETED,
-    "canceled": Status.CANCELED,
-    "expired": Status.EXPIRED,
-    # Never seen before and already unclear: nothing is granted until somebody has looked.
-    "unresolved": Status.INCOMPLETE,
-    "unknown": Status.INCOMPLETE,
-}
+def trigger_of(speaking: MembershipState) -> Trigger:
+    """What the membership that speaks for a subscription says, joined with what only we know of it."""
+    if speaking.superseded_at is not None and speaking.status in TERMINAL_MEMBERSHIP:
+        return Trigger.SUCCESSOR_AWAITED
+    said = said_by(speaking.status)
+    return Trigger.PAUSED if speaking.paused and said in (Trigger.ACTIVE, Trigger.PAST_DUE) else said
 
 
 def _ended_at(membership: MembershipState, status: Status) -> datetime | None:
     """When it ended: the period's end if that had come by the time Whop said so, else the moment it said so."""
-    if status not in (Status.CANCELED, Status.EXPIRED):
+    if status not in ENDED:
         return None
     if membership.period_end is None or membership.updated_at is None:
         return membership.updated_at or membership.period_end
     return min(membership.period_end, membership.updated_at)
 
 
+RENEWAL_GAP = timedelta(hours=6)
+"""How late after the end of a period a renewal may be before we ask for it, unless the settings say otherwise."""
+
+
+RENEWING = frozenset({Status.TRIALING, Status.ACTIVE})
+"""What is followed by another period by itself."""
+
+
+def renewal_check_at(state: SubscriptionState, speaking: MembershipState, gap: timedelta) -> datetime | None:
+    """When to look for the renewal if nobody has told us of it; None when none is expected."""
+    expected = state.status in RENEWING and not state.cancel_at_period_end
+    if not expected or state.period_end is None or speaking.superseded_at is not None:
+        return None
+    return state.period_end + gap
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a change of a subscription means to the rest of the product."""
+    """What a change of a subscription means to the rest of the product. `kind` names the entry of its history."""
 
     kind: str
     started: bool = False
-    renewed: bool = False
     ended: bool = False
 
 
@@ -322,30 +317,27 @@ def as_json(state: SubscriptionState) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values}
 
 
-def describe(before: SubscriptionState | None, after: SubscriptionState) -> Change | None:
-    """Names the change between two states, or None when there is none."""
-    if before is None:
-        return Change("subscription.created", started=after.status in LIVE)
+def describe(
+    before: SubscriptionState | None, after: SubscriptionState, *, successor_awaited: bool = False
+) -> Change | None:
+    """Names the change between two states, or None when there is none. Steps from one status to another are named by
+    the machine's table; `successor_awaited` says that the membership which speaks has ended and will be replaced."""
     if before == after:
         return None
-    if before.status != after.status:
-        return _status_change(before, after)
-    if after.period_end and (before.period_end is None or after.period_end > before.period_end):
-        return Change("subscription.renewed", renewed=after.status is Status.ACTIVE)
-    if before.cancel_at_period_end != after.cancel_at_period_end:
-        return Change(f"subscription.cancellation_{'scheduled' if after.cancel_at_period_end else 'withdrawn'}")
+    if before is None or before.status != after.status:
+        awaited = successor_awaited and after.status is Status.ACTIVE
+        trigger = Trigger.SUCCESSOR_AWAITED if awaited and before is not None else _PLAINLY[after.status]
+        step = transition(before.status if before else None, trigger)
+        started, ended = Effect.STARTS_ACCESS in step.effects, Effect.ENDS_ACCESS in step.effects
+        return Change(step.entry or "subscription.updated", started=started, ended=ended)
     if before.plan_id != after.plan_id:
         return Change("subscription.plan_changed")
+    if after.period_end and (before.period_end is None or after.period_end > before.period_end):
+        return Change("subscription.renewed")
+    if before.cancel_at_period_end != after.cancel_at_period_end:
+        return Change(f"subscription.cancellation_{'scheduled' if after.cancel_at_period_end else 'withdrawn'}")
     return Change("subscription.updated")
 
 
-def _status_change(before: SubscriptionState, after: SubscriptionState) -> Change:
-    started = after.status in LIVE and before.status not in LIVE
-    ended = before.status in LIVE and after.status not in LIVE
-    if before.status is Status.TRIALING and after.status is Status.ACTIVE:
-        return Change("subscription.trial_converted")
-    if before.status is Status.PAST_DUE and after.status is Status.ACTIVE:
-        return Change("subscription.recovered")
-    if started:
-        return Change("subscription.started", started=True)
-    return Change(f"subscription.{after.status.value}", ended=ended)
+# The trigger that says no more than the status itself.
+_PLAINLY = {status: Trigger.DRAFTED if status is Status.INCOMPLETE else Trigger(status.value) for status in Status}

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -14,8 +14,15 @@ from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions import rules
 from quntedge.subscriptions.errors import UnknownGatewayPlan
 from quntedge.subscriptions.events import SubscriptionChanged
+from quntedge.subscriptions.machine import Trigger
 from quntedge.subscriptions.models import LIVE, Subscription, SubscriptionEvent, SubscriptionMembership
-from quntedge.subscriptions.records import Holding, membership_row, state_from_snapshot, subscription_values
+from quntedge.subscriptions.records import (
+    Holding,
+    birth_certificate,
+    membership_row,
+    state_from_snapshot,
+    subscription_values,
+)
 from quntedge.subscriptions.rules import MembershipState, PlanTerms, SubscriptionState, Verdict
 
 ACCESS_CHANNEL = "access_changed"
@@ -71,6 +78,10 @@ class SubscriptionService:
     One call costs a fixed number of statements, however many memberships it is given.
     """
 
+    def __init__(self, renewal_gap: timedelta = rules.RENEWAL_GAP) -> None:
+        """`renewal_gap` after the end of a period its renewal is looked for, unless it was seen."""
+        self._renewal_gap = renewal_gap
+
     async def apply(
         self,
         unit: UnitOfWork,
@@ -85,7 +96,7 @@ class SubscriptionService:
         """
         if not observed:
             return []
-        batch = _Batch(unit, plans)
+        batch = _Batch(unit, plans, self._renewal_gap)
         await batch.load([item.snapshot.membership_id for item in observed])
         await batch.adopt(observed, find_owners)
         verdicts = [batch.apply(item) for item in observed]
@@ -97,7 +108,7 @@ class SubscriptionService:
     ) -> list[SubscriptionState | None]:
         """Notes what only we know, and answers the state of each subscription afterwards; None where nobody knows the
         membership."""
-        batch = _Batch(unit, plans)
+        batch = _Batch(unit, plans, self._renewal_gap)
         await batch.load([item.membership_id for item in amendments])
         states = [batch.amend(item) for item in amendments]
         await batch.write()
@@ -117,8 +128,9 @@ _MEMBERSHIPS = select(SubscriptionMembership.__table__).where(among(Subscription
 class _Batch:
     """The rows one call touches: loaded together, changed in memory, written together."""
 
-    def __init__(self, unit: UnitOfWork, plans: Mapping[str, PlanTerms]) -> None:
+    def __init__(self, unit: UnitOfWork, plans: Mapping[str, PlanTerms], renewal_gap: timedelta) -> None:
         self._unit = unit
+        self._renewal_gap = renewal_gap
         self._now = unit.clock.now()
         self._plans = plans
         self._terms = {terms.plan_id: terms for terms in plans.values()}
@@ -243,12 +255,15 @@ class _Batch:
 
     def _derive(self, holding: Holding, cause: str, actor: str) -> None:
         memberships = list(holding.memberships.values())
-        plan_id = rules.current_membership(memberships).plan_id
-        after = rules.derive(memberships, self._terms[plan_id])
-        change = rules.describe(holding.state, after)
+        speaking = rules.current_membership(memberships)
+        after = rules.derive(memberships, self._terms[speaking.plan_id])
+        awaited = rules.trigger_of(speaking) is Trigger.SUCCESSOR_AWAITED
+        change = rules.describe(holding.state, after, successor_awaited=awaited)
         if change is None:
             return
         before, holding.state, holding.changed = holding.state, after, True
+        holding.renewal_check_at = rules.renewal_check_at(after, speaking, self._renewal_gap)
+        holding.version += 1
         self._remember(holding, before, after, change, cause, actor)
 
     def _remember(
@@ -264,12 +279,13 @@ class _Batch:
             {
                 "id": new_id("sev", self._now),
                 "subscription_id": holding.id,
+                "version": holding.version,
                 "user_id": holding.user_id,
                 "kind": change.kind,
                 "actor": actor,
                 "cause": cause,
                 "before": rules.as_json(before) if before else None,
-                "after": rules.as_json(after),
+                "after": rules.as_json(after) | ({} if before else birth_certificate(holding, self._now)),
                 "at": self._now,
             }
         )
@@ -299,7 +315,7 @@ class _Batch:
         changed = [holding for holding in holdings.values() if holding.changed and holding.state is not None]
         # Before the inserts: one that ends makes room for its successor under the "one live" index.
         updated = [{"id": h.id, **subscription_values(h, self._now, creating=False)} for h in changed if h.stored]
-        await update_rows(connection, Subscription.__table__, updated, counting="version")
+        await update_rows(connection, Subscription.__table__, updated)
         created = [subscription_values(holding, self._now) for holding in changed if not holding.stored]
         await insert_rows(connection, Subscription.__table__, created)
         touched = [

@@ -19,6 +19,7 @@ from quntedge.invoices.service import InvoiceLink, InvoiceService, ObservedInvoi
 from quntedge.kit.ids import is_id
 from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.service import ObservedPayment, PaymentLink, PaymentService
+from quntedge.plan_changes.claims import claim_memberships, claims_of_payments
 from quntedge.refunds.service import ObservedRefund, RefundedPayment, RefundService
 from quntedge.storage.rows import among
 from quntedge.storage.unit_of_work import UnitOfWork
@@ -26,6 +27,7 @@ from quntedge.storage.vault import Vault
 from quntedge.subscriptions.models import Subscription, SubscriptionMembership
 from quntedge.subscriptions.queries import plan_terms
 from quntedge.subscriptions.service import ObservedMembership, Owner, SubscriptionService
+from quntedge.trials.events import TrialEndAnnounced
 from quntedge.webhooks.errors import ObjectOutOfReach
 
 INTENT_KEY = "intent_id"
@@ -58,13 +60,15 @@ class Evidence:
     from_gateway: bool = False
     payment_failed: bool = False
     """The event's name says that paying an explicit invoice failed, which its object does not."""
+    trial_ending: bool = False
+    """The event's name says that a trial is about to end, which its object does not."""
 
     @classmethod
     def of_event(cls, event: GatewayEvent) -> "Evidence":
         """The delivery's own word, for events that may be believed."""
         snapshot = event.snapshot
         if isinstance(snapshot, MembershipSnapshot):
-            return cls(memberships=(snapshot,))
+            return cls(memberships=(snapshot,), trial_ending=event.kind is EventKind.MEMBERSHIP_TRIAL_ENDING)
         if isinstance(snapshot, PaymentSnapshot):
             return cls(payments=(snapshot,))
         if isinstance(snapshot, RefundSnapshot):
@@ -115,6 +119,13 @@ class Applier:
         )
         for (index, _), verdict in zip(observed, verdicts, strict=True):
             found[index].append(verdict.value)
+        ending = {
+            snapshot.membership_id
+            for index, (_, evidence) in enumerate(items)
+            if evidence.trial_ending and "reread" not in found[index]
+            for snapshot in evidence.memberships
+        }
+        unit.record(*(TrialEndAnnounced(membership_id) for membership_id in sorted(ending)))
 
     async def _apply_payments(
         self, unit: UnitOfWork, items: Sequence[tuple[str, Evidence]], found: list[list[str]]
@@ -172,6 +183,7 @@ class Applier:
             intent_id = item.snapshot.metadata.get(INTENT_KEY, "")
             if intent_id in intents:
                 owners[item.snapshot.membership_id] = Owner(intents[intent_id].user_id, intent_id)
+        owners |= await _owners_by_change(unit, observed, owners)
         strangers = {
             item.snapshot.membership_id: _identity(item.snapshot, item.snapshot.membership_id)
             for item in observed
@@ -202,6 +214,9 @@ class Applier:
                     links[snapshot.payment_id] = replace(link, checkout_id=intent_id or link.checkout_id)
             elif intent is not None and snapshot.payment_id not in links:
                 links[snapshot.payment_id] = PaymentLink(intent.user_id, None, intent.plan_id, intent_id)
+        alone = [s for s in snapshots if s.membership_id is None and s.payment_id not in links]
+        for payment_id, claim in (await claims_of_payments(unit.session, alone)).items():
+            links[payment_id] = PaymentLink(claim.user_id, None, claim.plan_id)
         strangers = {
             item.snapshot.payment_id: _identity(item.snapshot, item.snapshot.payment_id)
             for item in observed
@@ -242,6 +257,15 @@ class Applier:
                 strangers[snapshot.invoice_id] = _identity(snapshot, snapshot.invoice_id)
         users = await users_for_whop(unit, self._vault, list(strangers.values()))
         return links | {key: InvoiceLink(users[identity.key]) for key, identity in strangers.items()}
+
+
+async def _owners_by_change(
+    unit: UnitOfWork, observed: Sequence[ObservedMembership], owners: Mapping[str, Owner]
+) -> dict[str, Owner]:
+    """The owners of memberships that a change of plan has brought about."""
+    unknown = [item.snapshot for item in observed if item.snapshot.membership_id not in owners]
+    claims = await claim_memberships(unit, unknown)
+    return {membership_id: Owner(claim.user_id) for membership_id, claim in claims.items()}
 
 
 def _summary(verdicts: Sequence[str]) -> str:

@@ -11,9 +11,13 @@ from sqlalchemy.orm import Mapped
 
 from quntedge.kit.ids import new_id
 from quntedge.storage.base import Base, business
+from quntedge.storage.rows import Texts
 from quntedge.storage.unit_of_work import UnitOfWork
 
-KINDS = ("membership", "payment", "missing_at_gateway")
+RENEWAL_NOT_SEEN = "renewal_not_seen"
+"""A period is over, and the gateway has neither renewed the membership nor said why not."""
+
+KINDS = ("membership", "payment", "missing_at_gateway", RENEWAL_NOT_SEEN)
 OUTCOMES = ("repaired", "open")
 
 
@@ -57,10 +61,11 @@ _RECORD = """
     RETURNING kind
 """
 
+# That an object could be read and applied does not bring a renewal.
 _CLOSE = text(
     """
     UPDATE gateway_difference SET outcome = 'repaired', repaired_at = :now
-    WHERE outcome = 'open' AND whop_object_id = ANY(:ids)
+    WHERE outcome = 'open' AND whop_object_id = ANY(:ids) AND (kind = 'renewal_not_seen') = :renewals
     RETURNING whop_object_id
     """
 )
@@ -85,8 +90,15 @@ async def record(unit: UnitOfWork, found: Sequence[Difference]) -> list[str]:
 
 
 async def close(connection: AsyncConnection, object_ids: Iterable[str], now: datetime) -> set[str]:
-    """Marks the open differences of these objects as repaired; answers which objects had one."""
-    return set((await connection.execute(_CLOSE, {"ids": list(object_ids), "now": now})).scalars())
+    """Marks the open differences of these objects as repaired, apart from renewals that were not seen; answers which
+    objects had one."""
+    values = {"ids": list(object_ids), "now": now, "renewals": False}
+    return set((await connection.execute(_CLOSE, values)).scalars())
+
+
+async def close_renewals(connection: AsyncConnection, membership_ids: Iterable[str], now: datetime) -> None:
+    """Marks the renewals of these memberships that were not seen as repaired: they came, or none is expected."""
+    await connection.execute(_CLOSE, {"ids": Texts(membership_ids), "now": now, "renewals": True})
 
 
 async def open_among(connection: AsyncConnection, object_ids: Iterable[str]) -> set[str]:

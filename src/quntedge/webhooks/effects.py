@@ -1,28 +1,24 @@
 """What facts of one feature mean for the tables of another: subscribers that need to know both."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from quntedge.invoices.service import InvoiceService
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.rules import is_paid
-from quntedge.storage.rows import Texts, among
+from quntedge.storage.rows import among
 from quntedge.storage.unit_of_work import UnitOfWork
+from quntedge.subscriptions import receipts
 from quntedge.subscriptions.events import SubscriptionChanged
+from quntedge.subscriptions.machine import ENDED
 from quntedge.subscriptions.models import Subscription
+from quntedge.subscriptions.receipts import Receipt
+from quntedge.subscriptions.rules import RENEWING
+from quntedge.webhooks import difference
 
-# Sorted, as everybody locks subscriptions, so that two batches cannot wait for each other.
-_LAST_PAYMENT = text(
-    """
-    UPDATE subscription AS s SET last_payment_at = greatest(s.last_payment_at, p.paid_at)
-    FROM (SELECT id, max(paid_at) AS paid_at
-          FROM unnest(CAST(:ids AS text[]), CAST(:paid_at AS timestamptz[])) AS t (id, paid_at)
-          GROUP BY id ORDER BY id) AS p
-    WHERE s.id = p.id
-    """
-)
-_ENDED = select(Subscription.id).where(among(Subscription.id), Subscription.status.in_(("canceled", "expired")))
+_ENDED = select(Subscription.id).where(among(Subscription.id), Subscription.status.in_(sorted(ENDED)))
 
 
 class Effects:
@@ -33,12 +29,12 @@ class Effects:
 
     async def on_payment_recorded(self, unit: UnitOfWork, facts: Sequence[PaymentRecorded]) -> None:
         """A subscription remembers when it was last paid for."""
-        paid = [(f.subscription_id, f.paid_at) for f in facts if f.subscription_id and f.paid_at and f.total_minor]
-        if paid:
-            connection = await unit.connection()
-            await connection.execute(
-                _LAST_PAYMENT, {"ids": Texts(i for i, _ in paid), "paid_at": [at for _, at in paid]}
-            )
+        paid = [
+            Receipt(fact.subscription_id, fact.paid_at, fact.cause)
+            for fact in facts
+            if fact.subscription_id and fact.paid_at and fact.total_minor
+        ]
+        await receipts.note(unit, paid)
         unpaid = {f.subscription_id for f in facts if f.subscription_id and not is_paid(f.status)}
         if unpaid:
             # The end may have been told before the failure that led to it.
@@ -47,9 +43,17 @@ class Effects:
             await self._void(unit, ended.all())
 
     async def on_subscription_changed(self, unit: UnitOfWork, facts: Sequence[SubscriptionChanged]) -> None:
-        """What is unpaid when a subscription ends stays unpaid."""
+        """What is unpaid when a subscription ends stays unpaid; a renewal that came is not missed any more."""
         await self._void(unit, sorted({fact.subscription_id for fact in facts if fact.ended}))
+        now = unit.clock.now()
+        settled = {fact.membership_id for fact in facts if not _awaits_renewal(fact, now)}
+        if settled:
+            await difference.close_renewals(await unit.connection(), sorted(settled), now)
 
     async def _void(self, unit: UnitOfWork, ended: Sequence[str]) -> None:
         if ended:
             await self._invoices.void_unpaid(unit, ended)
+
+
+def _awaits_renewal(fact: SubscriptionChanged, now: datetime) -> bool:
+    return fact.status in RENEWING and fact.period_end is not None and fact.period_end <= now

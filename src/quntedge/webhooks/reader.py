@@ -62,6 +62,7 @@ class _Reading:
             invoices=tuple(invoices),
             from_gateway=True,
             payment_failed=event.kind is EventKind.INVOICE_PAYMENT_FAILED,
+            trial_ending=event.kind is EventKind.MEMBERSHIP_TRIAL_ENDING,
         )
 
     async def _refunds_of(self, needs: Needs) -> list[RefundSnapshot]:

@@ -93,6 +93,23 @@ class Reconciler:
         """Compares every membership that has not ended, there or here, and the payments of five weeks."""
         return await self._run("full", now, self._full)
 
+    async def memberships(self, membership_ids: Sequence[str], now: datetime) -> set[str]:
+        """Compares these memberships, whatever became of them. Returns those that are settled: what was said of the
+        others is on its way, or the gateway is."""
+        settled: set[str] = set()
+
+        async def read(membership_id: str) -> _Item | Difference:
+            answer = await self._membership(membership_id)
+            if not isinstance(answer, _Item) or _is_settled(answer, now):
+                settled.add(membership_id)
+            return answer
+
+        async def steps(at: datetime, found: Counter[str]) -> None:
+            await self._look_at(membership_ids, read, at, found)
+
+        await self._run("memberships", now, steps)
+        return settled
+
     async def _run(self, crawl: str, now: datetime, steps: Callable[[datetime, Counter[str]], Awaitable[None]]) -> int:
         """A gateway that is away ends the crawl; what was repaired until then stays, the next crawl does the rest."""
         found: Counter[str] = Counter()

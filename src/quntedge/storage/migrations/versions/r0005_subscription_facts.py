@@ -22,3 +22,13 @@ def upgrade() -> None:
     op.create_check_constraint(op.f("ck_plan_pause_access"), "plan", "pause_access IN ('keep', 'period', 'none')")
     # Until now access during a pause lasted as long as the period that was paid for.
     op.execute("UPDATE subscription SET pause_access_until = period_end WHERE status = 'paused'")
+    # First payments forgot which membership they were for when their reports came together. Where a subscription has
+    # had one only, it was that.
+    op.execute(
+        """
+        UPDATE payment_transaction AS t SET whop_membership_id = m.whop_membership_id
+        FROM (SELECT subscription_id, min(whop_membership_id) AS whop_membership_id FROM subscription_membership
+              GROUP BY subscription_id HAVING count(*) = 1) AS m
+        WHERE t.subscription_id = m.subscription_id AND t.whop_membership_id IS NULL
+        """
+    )

@@ -1,0 +1,289 @@
+"""What a change of plan is, what it costs to the minor unit, and when it happens. Pure.
+
+Money in whole minor units, time in whole seconds; every amount is rounded once. All lines of a change together are what
+is charged now, exactly.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from fractions import Fraction
+from typing import Literal
+
+from quntedge.kit.money import Money, round_half_away
+from quntedge.plan_changes.lines import Line, LineKind, Reason
+
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+MOST_FREE_DAYS = 1095
+"""As many days as the gateway gives for nothing at once."""
+
+Moment = Literal["now", "period_end"]
+Proration = Literal["credit", "refund", "extension", "none"]
+"""What becomes of paid time that is left: taken off the charge, given back, given as days of the new plan, or lost."""
+
+PayBy = Literal["method", "checkout", "nothing"]
+"""How what is owed is collected: from a saved means of payment, on the gateway's checkout page, or nothing is owed."""
+
+
+class Direction(StrEnum):
+    """What a change is to the customer."""
+
+    UPGRADE = "upgrade"
+    DOWNGRADE = "downgrade"
+    LONGER = "longer_interval"
+    SHORTER = "shorter_interval"
+    TO_FREE = "to_free"
+    TO_LIFETIME = "to_lifetime"
+
+
+_RAISES = frozenset({Direction.UPGRADE, Direction.LONGER, Direction.TO_LIFETIME})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What matters of a plan: what it grants, its price, for how long. `period_days` is None where nothing renews.
+
+    `features` maps codes to limits; None is without limit, as everything is that is not counted.
+    """
+
+    code: str
+    name: str
+    kind: str
+    price: Money
+    period_days: int | None
+    features: Mapping[str, int | None]
+
+    def covers(self, other: "Terms") -> bool:
+        """Whether it grants everything that the other one does, and as much of it."""
+        return all(
+            code in self.features and _at_least(self.features[code], limit) for code, limit in other.features.items()
+        )
+
+
+def _at_least(one: int | None, other: int | None) -> bool:
+    return one is None or (other is not None and one >= other)
+
+
+@dataclass(frozen=True, slots=True)
+class PaidPeriod:
+    """The period that is running, and what was given for it.
+
+    `paid` is the whole of its payment, `tax` the part of it that was added on top of the price, `refunded` what went
+    back already. `carried` is the credit of an earlier change that went into this period instead of money.
+    """
+
+    start: datetime
+    end: datetime
+    paid: Money
+    tax: Money
+    refunded: Money
+    carried: Money
+
+    @property
+    def refundable(self) -> Money:
+        """How much can still be given back."""
+        return self.paid - self.refunded
+
+    def unused(self, now: datetime) -> timedelta:
+        """The time that is left."""
+        return max(self.end - max(now, self.start), timedelta(0))
+
+    def credit(self, now: datetime) -> Money:
+        """What the time that is left is worth: its share of what was given, before tax, rounded once.
+
+        Never more than what was given and not returned. Tax that was added on top is left out, because the gateway
+        adds it to the new price again; it is kept in `share_with_tax` for money that goes back to a card.
+        """
+        return self._share(Fraction(self._net()) + self.carried.amount_minor, now)
+
+    def share_with_tax(self, now: datetime) -> Money:
+        """The same share of all that was paid, tax included: what goes back where the new plan is paid in full."""
+        return self._share(Fraction(self.refundable.amount_minor + self.carried.amount_minor), now)
+
+    def _net(self) -> Fraction:
+        if not self.paid:
+            return Fraction(0)
+        net = self.paid.amount_minor - self.tax.amount_minor
+        return Fraction(self.refundable.amount_minor * net, self.paid.amount_minor)
+
+    def _share(self, value: Fraction, now: datetime) -> Money:
+        whole = (self.end - self.start) // SECOND
+        if whole <= 0 or value <= 0:
+            return Money.zero(self.paid.currency)
+        rounded = round_half_away(value * (self.unused(now) // SECOND) / whole)
+        return Money(min(rounded, value.numerator // value.denominator), self.paid.currency)
+
+    def days(self, now: datetime) -> tuple[int, int]:
+        """Days used and days left, as they are shown: whole days that add up to the period."""
+        whole = max(round_half_away(Fraction((self.end - self.start) // SECOND, 86_400)), 0)
+        left = min(round_half_away(Fraction(self.unused(now) // SECOND, 86_400)), whole)
+        return whole - left, left
+
+
+def direction(current: Terms, wanted: Terms) -> Direction:
+    """What a change from one plan to another is.
+
+    More features make an upgrade, fewer a downgrade, whatever they cost. With the same features a longer period is the
+    better plan, and between equal periods the dearer one. Where each has features that the other lacks, the price per
+    day decides, compared exactly.
+    """
+    if wanted.kind == "free":
+        return Direction.TO_FREE
+    if wanted.kind == "lifetime":
+        return Direction.TO_LIFETIME
+    more, less = wanted.covers(current), current.covers(wanted)
+    if more and less and wanted.period_days != current.period_days:
+        return Direction.LONGER if (wanted.period_days or 0) > (current.period_days or 0) else Direction.SHORTER
+    if more != less:
+        return Direction.UPGRADE if more else Direction.DOWNGRADE
+    return Direction.UPGRADE if _is_dearer(wanted, current) else Direction.DOWNGRADE
+
+
+def _is_dearer(one: Terms, other: Terms) -> bool:
+    """Whether a day of one costs more than a day of the other; no fraction is ever rounded."""
+    mine = one.price.amount_minor * (other.period_days or 1)
+    return mine > other.price.amount_minor * (one.period_days or 1)
+
+
+def moment(kind: Direction, *, upgrade: Moment, downgrade: Moment) -> Moment:
+    """When a change happens, by the rules of the plan that is left. The way to Free is always the period's end."""
+    if kind is Direction.TO_FREE:
+        return "period_end"
+    return upgrade if kind in _RAISES else downgrade
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a change costs now and what goes back. `credit` is taken off the charge; `charge` excludes tax on top."""
+
+    charge: Money
+    credit: Money
+    refund: Money
+    extension_days: int
+    lines: tuple[Line, ...]
+
+
+def smallest_charge(currency: str) -> Money:
+    """The gateway collects nothing below one major unit."""
+    return Money.parse(1, currency)
+
+
+def settle(
+    current: Terms,
+    wanted: Terms,
+    period: PaidPeriod | None,
+    now: datetime,
+    *,
+    proration: Proration,
+    by_checkout: bool = False,
+    trial: bool = False,
+) -> Settlement:
+    """What a change that happens now costs.
+
+    The worth of the unused time is used as the rule says: taken off the charge, given back to the card, turned into
+    days of the new plan, or lost. What cannot be used that way goes the next: what is over from the charge goes back to
+    the card, what cannot go back becomes days, and what is less than a day is lost; each is a line of its own. On a
+    checkout page nothing can be taken off, so there a credit goes back to the card.
+
+    A difference below the gateway's smallest charge is not collected: nobody is ever charged more than they owe.
+    """
+    credit = Money.zero(wanted.price.currency) if period is None else period.credit(now)
+    lines = [_new_plan(wanted, now)]
+    if period is None or not credit:
+        if period is not None or trial:
+            lines.append(_nothing_left(current, period, now, trial=trial))
+        return Settlement(wanted.price, Money.zero(credit.currency), Money.zero(credit.currency), 0, tuple(lines))
+    if proration != "none" and (by_checkout or proration == "refund"):
+        credit = period.share_with_tax(now)
+    lines.append(_unused_time(current, period, credit, now))
+    if proration == "none":
+        lines.append(Line(LineKind.FORFEITED, credit, reason=Reason.PLAN_RULE))
+        return Settlement(wanted.price, Money.zero(credit.currency), Money.zero(credit.currency), 0, tuple(lines))
+    return _use(credit, wanted, period.refundable, proration, lines, by_checkout=by_checkout)
+
+
+def _use(
+    credit: Money, wanted: Terms, refundable: Money, proration: Proration, lines: list[Line], *, by_checkout: bool
+) -> Settlement:
+    zero = Money.zero(credit.currency)
+    taken_off, waived, left = zero, zero, credit
+    if proration == "credit" and not by_checkout:
+        taken_off = min(credit, wanted.price)
+        left = credit - taken_off
+        if zero < wanted.price - taken_off < smallest_charge(credit.currency):
+            waived = wanted.price - taken_off
+    days = 0
+    if proration == "extension":
+        days, left = _as_days(left, wanted, lines)
+    refund = min(left, refundable)
+    if refund:
+        lines.append(Line(LineKind.REFUND, refund))
+    left = left - refund
+    if left and not days:
+        days, left = _as_days(left, wanted, lines)
+    if left:
+        reason = Reason.LESS_THAN_A_DAY if wanted.period_days else Reason.NOTHING_TO_EXTEND
+        lines.append(Line(LineKind.FORFEITED, left, reason=reason))
+    if waived:
+        lines.append(Line(LineKind.WAIVED, -waived, reason=Reason.BELOW_SMALLEST_CHARGE))
+    return Settlement(wanted.price - taken_off - waived, taken_off + waived, refund, days, tuple(lines))
+
+
+def _as_days(value: Money, wanted: Terms, lines: list[Line]) -> tuple[int, Money]:
+    """Whole days of the new plan for this much, and what is left."""
+    if not wanted.period_days or not wanted.price:
+        return 0, value
+    days = min(value.amount_minor * wanted.period_days // wanted.price.amount_minor, MOST_FREE_DAYS)
+    if not days:
+        return 0, value
+    # Rounded down with the days: what they cost is never more than what they are given for.
+    worth = Money(wanted.price.amount_minor * days // wanted.period_days, value.currency)
+    lines.append(Line(LineKind.EXTENSION, worth, days=days))
+    return days, value - worth
+
+
+def later(current: Terms, wanted: Terms, at: datetime, period: PaidPeriod | None) -> tuple[Line, ...]:
+    """The lines of a change at the end of the period: nothing is charged now, and everything paid for is kept."""
+    zero = Money.zero(current.price.currency)
+    start = period.start if period is not None else None
+    kept = Line(LineKind.KEPT, zero, plan=current.name, period_start=start, period_end=at)
+    if wanted.kind == "free":
+        return kept, Line(LineKind.FREE_LATER, zero, plan=wanted.name, period_start=at)
+    after = replace(_new_plan(wanted, at), kind=LineKind.NEW_PLAN_LATER, amount=zero, price=wanted.price)
+    return kept, after
+
+
+def total(lines: tuple[Line, ...], currency: str) -> Money:
+    """The sum of all lines: what is charged now."""
+    return Money(sum(line.amount.amount_minor for line in lines), currency)
+
+
+def _new_plan(wanted: Terms, start: datetime) -> Line:
+    end = None if wanted.period_days is None else start + wanted.period_days * DAY
+    return Line(
+        LineKind.NEW_PLAN, wanted.price, plan=wanted.name, period_start=start, period_end=end, price=wanted.price
+    )
+
+
+def _unused_time(current: Terms, period: PaidPeriod, credit: Money, now: datetime) -> Line:
+    used, left = period.days(now)
+    return Line(
+        LineKind.UNUSED_TIME,
+        -credit,
+        plan=current.name,
+        period_start=period.start,
+        period_end=period.end,
+        days_used=used,
+        days_left=left,
+        price=period.paid,
+    )
+
+
+def _nothing_left(current: Terms, period: PaidPeriod | None, now: datetime, *, trial: bool) -> Line:
+    """Says why there is no credit, instead of leaving the customer to wonder."""
+    zero = Money.zero(current.price.currency)
+    if trial or period is None:
+        return Line(LineKind.UNUSED_TIME, zero, plan=current.name, reason=Reason.TRIAL)
+    return replace(_unused_time(current, period, zero, now), reason=Reason.NOTHING_PAID)

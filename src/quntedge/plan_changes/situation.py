@@ -1,0 +1,220 @@
+"""What a change starts from: the subscription, its plan as it was bought, the period and what was paid for it."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quntedge.catalog import queries as catalog
+from quntedge.catalog.queries import PlanView, PriceView
+from quntedge.kit.money import Money
+from quntedge.payments.models import PaymentTransaction
+from quntedge.plan_changes import errors
+from quntedge.plan_changes.claims import member_of
+from quntedge.plan_changes.lines import LineKind
+from quntedge.plan_changes.models import PLANNED, RUNNING, PlanChange
+from quntedge.plan_changes.rules import PaidPeriod, Terms
+from quntedge.storage.unit_of_work import UnitOfWork
+from quntedge.subscriptions.models import LIVE, Subscription
+
+_PAID = ("paid", "partially_refunded", "refunded")
+_AROUND = timedelta(days=1)
+"""How much earlier than its period a payment may have been made and still be the period's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a customer's subscription stands now, and the plan it is wanted to change to."""
+
+    subscription: Subscription
+    plan: PlanView
+    current: Terms
+    period: PaidPeriod | None
+    payment_id: str | None
+    member_id: str | None
+    target: PlanView
+    offer: PriceView
+    wanted: Terms
+    planned: PlanChange | None
+
+    @property
+    def trial(self) -> bool:
+        """Whether the present period is a trial."""
+        return self.subscription.status == "trialing"
+
+    def basis(self, method_id: str | None) -> str:
+        """A digest of everything a preview depends on but the time: when it is another, the preview is outdated."""
+        row, period = self.subscription, self.period
+        facts = [
+            row.id,
+            row.whop_membership_id,
+            row.status,
+            row.cancel_at_period_end,
+            _iso(row.period_end),
+            row.plan_id,
+            self.target.id,
+            self.offer.version,
+            self.wanted.price.to_json(),
+            self.payment_id,
+            None if period is None else [period.paid.amount_minor, period.refunded.amount_minor],
+            None if self.planned is None else self.planned.id,
+            method_id,
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+async def find_situation(unit: UnitOfWork, user_id: str, plan_code: str, *, lock: bool = False) -> Situation:
+    """The situation, if the change is possible at all; with `lock` the subscription is held until the unit ends.
+
+    Raises `UnknownTarget`, `NothingToChange`, `ChangeRunning`, `TargetNotSold`, and what `check_state` and
+    `check_target` raise.
+    """
+    target = await catalog.plan_by_code(unit.session, plan_code)
+    if target is None or target.archived:
+        raise errors.UnknownTarget("There is no such plan on offer. GET /api/subscription/plans lists those that are.")
+    subscription = await _live(unit.session, user_id, lock=lock)
+    plan = (await catalog.plans_by_id(unit.session, [subscription.plan_id]))[subscription.plan_id]
+    planned = await _open_changes(unit.session, subscription.id)
+    check_state(subscription.status, ending=subscription.cancel_at_period_end and planned is None)
+    check_target(plan, target)
+    currency = subscription.currency or plan.price.currency
+    offer = offer_in(target, currency)
+    if offer is None:
+        raise errors.TargetNotSold(f"{target.name} cannot be had in {currency.upper()}, the currency you pay in.")
+    bought = await catalog.terms_of(unit.session, plan.id, subscription.plan_version, currency)
+    period, payment_id = await _paid_period(unit.session, subscription, currency)
+    return Situation(
+        subscription=subscription,
+        plan=plan,
+        current=_terms(plan, bought or plan.prices[0]),
+        period=period,
+        payment_id=payment_id,
+        member_id=await member_of(unit.session, subscription.whop_membership_id),
+        target=target,
+        offer=offer,
+        wanted=_terms(target, offer),
+        planned=planned,
+    )
+
+
+def offer_in(plan: PlanView, currency: str) -> PriceView | None:
+    """The terms on which a plan can be had by somebody who pays in this currency; nothing is nothing in all of them."""
+    offer = plan.price_in(currency)
+    if plan.kind == "free":
+        return offer or replace(plan.prices[0], price=Money.zero(currency))
+    return offer if offer is not None and offer.whop_plan_id is not None else None
+
+
+async def _live(session: AsyncSession, user_id: str, *, lock: bool) -> Subscription:
+    query = select(Subscription).where(Subscription.user_id == user_id, Subscription.status.in_(LIVE))
+    found: Subscription | None = await session.scalar(
+        (query.with_for_update() if lock else query).execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise errors.NothingToChange(
+            "You have no running subscription. Choose a plan and buy it: POST /api/payment/checkout."
+        )
+    return found
+
+
+def check_state(status: str, *, ending: bool) -> None:
+    """Raises `PaymentOverdue`, `SubscriptionPaused`, `LifetimeHeld` or `CancellationPending`.
+
+    `ending`: the customer has cancelled, and it is not a planned change to Free that ends it.
+    """
+    match status:
+        case "past_due":
+            raise errors.PaymentOverdue("A payment of your subscription is overdue. Pay it first, then try again.")
+        case "paused":
+            raise errors.SubscriptionPaused("Your subscription is paused. Resume it first, then change the plan.")
+        case "completed":
+            raise errors.LifetimeHeld("Your plan is yours for ever: there is nothing to change it to.")
+    if ending:
+        raise errors.CancellationPending(
+            "Your subscription is going to end with its period. Withdraw the cancellation first, then change the plan."
+        )
+
+
+def check_target(plan: PlanView, target: PlanView) -> None:
+    """Raises `SamePlan` or `TargetNotAllowed`."""
+    if target.id == plan.id:
+        raise errors.SamePlan(f"{plan.name} is your plan already.")
+    if not plan.rules.change.allows(target.code):
+        raise errors.TargetNotAllowed(f"A change from {plan.name} to {target.name} is not offered. Write to us.")
+
+
+async def _open_changes(session: AsyncSession, subscription_id: str) -> PlanChange | None:
+    """The planned change, which a new one replaces. Raises `ChangeRunning` for one that is being done."""
+    rows = await session.scalars(
+        select(PlanChange)
+        .where(PlanChange.subscription_id == subscription_id, PlanChange.state.in_(RUNNING + PLANNED))
+        .execution_options(populate_existing=True)
+    )
+    found = rows.all()
+    if any(row.state != "scheduled" for row in found):
+        raise errors.ChangeRunning("A change of your plan is being done. Wait until it is finished, then look again.")
+    return found[0] if found else None
+
+
+async def _paid_period(
+    session: AsyncSession, subscription: Subscription, currency: str
+) -> tuple[PaidPeriod | None, str | None]:
+    """The running period with its payment. None for a trial, and where no period is known."""
+    start, end = subscription.period_start, subscription.period_end
+    if subscription.status == "trialing" or start is None or end is None:
+        return None, None
+    payment = await session.scalar(
+        select(PaymentTransaction)
+        .where(
+            PaymentTransaction.whop_membership_id == subscription.whop_membership_id,
+            PaymentTransaction.status.in_(_PAID),
+            PaymentTransaction.currency == currency,
+            PaymentTransaction.paid_at >= start - _AROUND,
+        )
+        .order_by(PaymentTransaction.paid_at.desc(), PaymentTransaction.id.desc())
+        .limit(1)
+        .execution_options(populate_existing=True)
+    )
+    if payment is None:
+        nothing = Money.zero(currency)
+        return PaidPeriod(start, end, nothing, nothing, nothing, nothing), None
+    on_top = payment.tax_minor or 0 if payment.tax_behavior == "exclusive" else 0
+    begun_by = await session.scalar(
+        select(PlanChange).where(
+            PlanChange.new_membership_id == subscription.whop_membership_id,
+            PlanChange.whop_payment_id == payment.whop_payment_id,
+        )
+    )
+    period = PaidPeriod(
+        start=start,
+        end=end,
+        paid=Money(payment.total_minor or 0, currency),
+        tax=Money(on_top, currency),
+        refunded=Money(payment.refunded_minor, currency),
+        carried=Money(0 if begun_by is None else _carried(begun_by), currency),
+    )
+    return period, payment.whop_payment_id
+
+
+def _carried(change: PlanChange) -> int:
+    """The credit that went into a period instead of money, without what was only too little to be charged."""
+    waived: int = sum(line["amount"]["amount_minor"] for line in change.lines if line["kind"] == LineKind.WAIVED)
+    return change.credit_minor + waived
+
+
+def _terms(plan: PlanView, price: PriceView) -> Terms:
+    return Terms(
+        code=plan.code,
+        name=plan.name,
+        kind=plan.kind,
+        price=price.price,
+        period_days=price.period_days,
+        features={one.code: one.value if isinstance(one.value, int) else None for one in plan.features},
+    )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -13,7 +13,9 @@ from quntedge.kit.errors import FieldError
 from quntedge.kit.ids import is_id, new_id
 from quntedge.storage.unit_of_work import UnitOfWork
 
-SCOPES = ("access:read", "subscription:read")
+DEFAULT_SCOPES = ("access:read", "subscription:read")
+"""What the server of a host application needs. The rest are for the tools of those who run the installation."""
+SCOPES = (*DEFAULT_SCOPES, "mails:read", "mails:write", "catalog:read", "catalog:write")
 PREFIX = "qk_"
 _TOKEN_BYTES = 32
 _TOKEN_LENGTH = len(PREFIX) + 43

@@ -10,20 +10,26 @@ from quntedge.storage.sealed import Sealed
 
 
 class AppUser(Base):
-    """A customer. One that came from Whop without signing up here has no e-mail and no password yet."""
+    """A customer. One that came from Whop without signing up here has no e-mail and no password yet.
+
+    `mailbox_index` is equal for addresses that reach the same mailbox (`kim+2@…`): a hint, never an identity.
+    """
 
     __tablename__ = "app_user"
     __table_args__ = (
         CheckConstraint("(email IS NULL) = (email_index IS NULL)", name="email_indexed"),
         CheckConstraint("password_hash IS NULL OR email IS NOT NULL", name="password_needs_email"),
+        Index("ix_app_user_mailbox_missing", "id", postgresql_where="mailbox_index IS NULL AND email IS NOT NULL"),
     )
 
     id: Mapped[str] = business(Text, primary_key=True)
     email: Mapped[Sealed | None] = personal()
     email_index: Mapped[bytes | None] = personal(BlindIndex, unique=True)
+    mailbox_index: Mapped[bytes | None] = personal(BlindIndex, index=True)
     name: Mapped[Sealed | None] = personal()
     password_hash: Mapped[str | None] = secret(Text)
     locale: Mapped[str] = business(Text, server_default="en")
+    time_zone: Mapped[str | None] = business(Text)
     whop_user_id: Mapped[str | None] = business(Text, unique=True)
     terms_accepted_at: Mapped[datetime | None] = business()
     created_at: Mapped[datetime] = business()

@@ -24,6 +24,7 @@ class Person:
     email: str | None
     name: str | None
     locale: str
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,9 @@ async def people(session: AsyncSession, vault: Vault, user_ids: Iterable[str]) -
         return {}
     rows = (
         await session.execute(
-            select(AppUser.id, AppUser.email, AppUser.name, AppUser.locale).where(AppUser.id.in_(wanted))
+            select(AppUser.id, AppUser.email, AppUser.name, AppUser.locale, AppUser.time_zone).where(
+                AppUser.id.in_(wanted)
+            )
         )
     ).all()
     ciphers = await vault.ciphers(session, [row.id for row in rows])
@@ -52,6 +55,7 @@ async def people(session: AsyncSession, vault: Vault, user_ids: Iterable[str]) -
             email=_open(ciphers.get(row.id), "email", row.id, row.email),
             name=_open(ciphers.get(row.id), "name", row.id, row.name),
             locale=row.locale,
+            time_zone=row.time_zone,
         )
         for row in rows
     }

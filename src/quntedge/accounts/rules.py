@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from quntedge.kit.errors import FieldError, Malformed
 
@@ -65,8 +66,7 @@ def check_sign_up(email: str, password: str, name: str, locale: str, accept_term
     collect("email", email_problem(address))
     collect("password", password_problem(secret, address))
     collect("name", name_problem(title))
-    if locale not in LOCALES:
-        collect("locale", f"Choose one of the languages we speak: {', '.join(LOCALES)}.")
+    collect("locale", locale_problem(locale))
     if not accept_terms:
         collect("accept_terms", "Please accept the terms to open an account.")
     if errors:
@@ -74,10 +74,44 @@ def check_sign_up(email: str, password: str, name: str, locale: str, accept_term
     return NewAccount(address, secret, title, locale)
 
 
+def check_locale(locale: str) -> None:
+    """Raises `InvalidAccount` for a language we do not speak."""
+    problem = locale_problem(locale)
+    if problem is not None:
+        raise InvalidAccount(problem, errors=[{"field": "locale", "message": problem}])
+
+
+def locale_problem(locale: str) -> str | None:
+    """What is wrong with a language; None when nothing is."""
+    return None if locale in LOCALES else f"Choose one of the languages we speak: {', '.join(LOCALES)}."
+
+
+def check_time_zone(name: str) -> None:
+    """Raises `InvalidAccount` for a time zone that this machine does not know."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        problem = "There is no such time zone. Send an IANA name, such as Europe/Paris."
+        raise InvalidAccount(problem, errors=[{"field": "time_zone", "message": problem}]) from None
+
+
 def normal_email(text: str) -> str:
     """The form in which an address is kept: without blanks around it, the domain in lower case."""
     local, at, domain = text.strip().rpartition("@")
     return f"{local}{at}{domain.lower()}"
+
+
+_DOTS_MEAN_NOTHING = {"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}
+
+
+def mailbox_of(address: str) -> str:
+    """The mailbox an address leads to, as far as can be told: in lower case, without what follows a plus, and at Gmail
+    without dots. For hints only: elsewhere a plus may be part of a name."""
+    local, _, domain = address.strip().casefold().rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in _DOTS_MEAN_NOTHING:
+        local, domain = local.replace(".", ""), _DOTS_MEAN_NOTHING[domain]
+    return f"{local}@{domain}"
 
 
 def email_problem(address: str) -> str | None:

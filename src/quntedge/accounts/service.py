@@ -5,7 +5,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from quntedge.accounts import rules
@@ -16,7 +16,7 @@ from quntedge.kit.crypto import random_token, token_digest
 from quntedge.kit.ids import new_id
 from quntedge.storage.sealed import PersonCipher
 from quntedge.storage.unit_of_work import UnitOfWork
-from quntedge.storage.vault import Vault
+from quntedge.storage.vault import DataKey, Vault
 
 _TOKEN_BYTES = 32
 _TOKEN_LENGTH = 43
@@ -38,6 +38,7 @@ class SessionUser:
 
     user_id: str
     session_digest: bytes
+    locale: str = "en"
 
 
 class AccountService:
@@ -78,6 +79,7 @@ class AccountService:
                 id=user_id,
                 email=cipher.seal("app_user", "email", user_id, account.email),
                 email_index=index,
+                mailbox_index=self._vault.mailbox_index(rules.mailbox_of(account.email)),
                 name=cipher.seal("app_user", "name", user_id, account.name),
                 password_hash=password_hash,
                 locale=account.locale,
@@ -91,6 +93,12 @@ class AccountService:
         if made is None:
             raise EmailTaken
         return await self._open_session(unit, user_id, cipher, ip)
+
+    async def set_time_zone(self, unit: UnitOfWork, user_id: str, name: str | None) -> None:
+        """Where the customer's day begins; None forgets it. Raises `InvalidAccount` for an unknown zone."""
+        if name is not None:
+            rules.check_time_zone(name)
+        await unit.session.execute(update(AppUser).where(AppUser.id == user_id).values(time_zone=name))
 
     async def sign_in(
         self, unit: UnitOfWork, email: str, password: str, ip: str | None, *, replacing: str | None = None
@@ -140,16 +148,21 @@ class AccountService:
         digest = token_digest(token)
         row = (
             await unit.session.execute(
-                select(UserSession.user_id, UserSession.created_at, UserSession.last_seen_at).where(
-                    UserSession.token_digest == digest, UserSession.expires_at > now
-                )
+                select(UserSession.user_id, UserSession.created_at, UserSession.last_seen_at, AppUser.locale)
+                .join(AppUser, AppUser.id == UserSession.user_id)
+                .where(UserSession.token_digest == digest, UserSession.expires_at > now)
             )
         ).one_or_none()
         if row is None:
             return None
         if now - row.last_seen_at >= rules.SEEN_INTERVAL:
             await self._seen(unit, digest, row.created_at, now)
-        return SessionUser(row.user_id, digest)
+        return SessionUser(row.user_id, digest, row.locale)
+
+    async def set_locale(self, unit: UnitOfWork, user_id: str, locale: str) -> None:
+        """Changes the language of a customer's pages and mails. Raises `InvalidAccount` for one we do not speak."""
+        rules.check_locale(locale)
+        await unit.session.execute(update(AppUser).where(AppUser.id == user_id).values(locale=locale))
 
     async def purge_sessions(self, unit: UnitOfWork) -> int:
         """Deletes the expired sessions and says how many there were."""
@@ -157,6 +170,27 @@ class AccountService:
             delete(UserSession).where(UserSession.expires_at <= unit.clock.now()).returning(UserSession.user_id)
         )
         return len(gone.all())
+
+    async def index_mailboxes(self, unit: UnitOfWork, limit: int = 200) -> int:
+        """Fills in the mailbox index of customers who signed up before there was one; how many it did now.
+
+        Addresses are encrypted, so no statement can do it. What belongs to an erased person stays as it is.
+        """
+        readable = exists().where(DataKey.person_id == AppUser.id, DataKey.wrapped.is_not(None))
+        missing = await unit.session.scalars(
+            select(AppUser)
+            .where(AppUser.mailbox_index.is_(None), AppUser.email.is_not(None), readable)
+            .order_by(AppUser.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        users = missing.all()
+        ciphers = await self._vault.ciphers(unit.session, [user.id for user in users])
+        for user in users:
+            if user.email is not None:
+                address = ciphers[user.id].open("app_user", "email", user.id, user.email)
+                user.mailbox_index = self._vault.mailbox_index(rules.mailbox_of(address))
+        return len(users)
 
     def csrf_token(self, token: str) -> str:
         """The form token that belongs to a session token. Nothing of the session can be read from it."""

@@ -146,14 +146,28 @@ async def test_a_catalogue_is_compared_applied_and_shown(cli: Cli, tmp_path: Pat
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG)
     assert "empty" in (await cli("catalog", "show")).stdout
-    assert (await cli("catalog", "diff", str(file))).stdout == "add feature reports\nadd plan pro\n"
-    assert (await cli("catalog", "apply", str(file), "--no-sync")).exit_code == 0
-    assert (await cli("catalog", "diff", str(file))).stdout == "The database and the file agree.\n"
+    new = await cli("catalog", "diff", str(file))
+    assert new.stdout == "add feature reports\nadd plan pro\ncreate at Whop: pro version 1, 12.00 USD\n"
+    assert new.exit_code == 2
+    refused = await cli("catalog", "apply", str(file), "--no-sync", input="n\n")
+    assert refused.exit_code == 1
+    assert "Go on (2 changes here)?" in refused.stdout
+    assert "empty" in (await cli("catalog", "show")).stdout
+    assert (await cli("catalog", "apply", str(file), "--no-sync", input="y\n")).exit_code == 0
     shown = (await cli("catalog", "show")).stdout.splitlines()[1]
-    assert shown.split() == ["pro", "Pro", "$12.00", "30", "days", "–", "7", "days", "–", "reports"]
+    assert shown.split() == ["pro", "Pro", "1", "$12.00", "30", "days", "–", "7", "days", "0", "–", "reports"]
     file.write_text(CATALOG.replace("12.00", "13.00"))
     changed = await cli("catalog", "diff", str(file))
-    assert changed.stdout == "update plan pro: price 12.00 USD → 13.00 USD\n"
+    assert changed.stdout.splitlines() == [
+        "update plan pro: price.usd 12.00 USD → 13.00 USD (version 2 begins)",
+        "create at Whop: pro version 2, 13.00 USD",
+    ]
+    assert (await cli("catalog", "apply", str(file), "--no-sync", "--yes")).exit_code == 0
+    everything = (await cli("catalog", "show", "--archived")).stdout.splitlines()
+    assert [line.split()[:4] for line in everything[1:]] == [
+        ["pro", "Pro", "1", "(earlier)"],
+        ["pro", "2", "$13.00", "30"],
+    ]
 
 
 async def test_a_broken_catalogue_says_where(cli: Cli, tmp_path: Path) -> None:
@@ -162,21 +176,28 @@ async def test_a_broken_catalogue_says_where(cli: Cli, tmp_path: Path) -> None:
     result = await cli("catalog", "apply", str(file))
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: plans[1] (pro): price")
+    assert (await cli("catalog", "diff", str(file))).exit_code == 1
 
 
 async def test_applying_makes_the_plans_at_the_gateway(cli: Cli, emulator: RunningEmulator) -> None:
-    first = await cli("catalog", "apply")
-    assert first.stdout.splitlines()[-1] == "Made at Whop: monthly, quarterly, yearly, lifetime."
+    first = await cli("catalog", "apply", input="y\n")
+    assert "Go on (14 changes here and 8 steps at Whop)?" in first.stdout
+    made = first.stdout.splitlines()[-1]
+    assert made.startswith("Made at Whop: monthly version 1 in USD, monthly version 1 in EUR, quarterly version 1")
     again = await cli("catalog", "apply")
     assert again.stdout == "The database and the file agree already.\nWhop has every plan already.\n"
-    assert (await emulator.state())["counts"]["plans"] == 4
+    assert (await emulator.state())["counts"]["plans"] == 8
+    same = await cli("catalog", "diff")
+    assert (same.exit_code, same.stdout) == (0, "The database, Whop and the file agree.\n")
+    assert "plan_" in (await cli("catalog", "show")).stdout
 
 
 async def test_a_gateway_out_of_reach_is_one_sentence(cli: Cli) -> None:
-    result = await cli("catalog", "apply")
+    result = await cli("catalog", "apply", "--yes")
     assert result.exit_code == 1
-    assert len(result.stderr.splitlines()) == 1
-    assert result.stderr.startswith("Error: ")
+    hint, error = result.stderr.splitlines()
+    assert "Run the same command again" in hint
+    assert error.startswith("Error: ")
 
 
 async def test_doctor_is_content(cli: Cli, emulator: RunningEmulator) -> None:

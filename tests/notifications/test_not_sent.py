@@ -36,7 +36,9 @@ async def test_a_customer_without_an_address_is_skipped(
     ("subscription", "payment", "why"),
     [
         ("past_due", "open", None),
-        ("past_due", "uncollectible", None),
+        ("past_due", "requires_action", None),
+        ("past_due", "uncollectible", "the payment is not collected any more"),
+        ("past_due", "void", "the payment is not collected any more"),
         ("active", "paid", "the payment has been paid"),
         ("active", "partially_refunded", "the payment has been paid"),
         ("active", "refunded", "the payment has been paid"),

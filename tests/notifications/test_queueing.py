@@ -1,7 +1,7 @@
 """Which mails are owed, once each, in the transaction of their cause."""
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
 
 import pytest
 
@@ -19,18 +19,10 @@ async def _kinds(units: UnitOfWorkFactory) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("what", "kind", "end"),
     [
-        ({"started": True, "trial": False}, "subscription_confirmed", ""),
-        ({"started": True, "trial": True, "status": "trialing"}, "trial_started", ""),
-        (
-            {"started": False, "ended": True, "status": "canceled"},
-            "subscription_ended",
-            f":{MONTH_LATER.isoformat()}",
-        ),
-        (
-            {"started": False, "ended": True, "status": "canceled", "period_end": None},
-            "subscription_ended",
-            ":-",
-        ),
+        ({"started": True, "trial": False}, "subscription_confirmed", MONTH_LATER.isoformat()),
+        ({"started": True, "trial": True, "status": "trialing"}, "trial_started", MONTH_LATER.isoformat()),
+        ({"started": False, "ended": True, "status": "canceled"}, "subscription_ended", MONTH_LATER.isoformat()),
+        ({"started": False, "ended": True, "status": "canceled", "period_end": None}, "subscription_ended", "-"),
     ],
 )
 async def test_a_beginning_and_an_end_get_a_mail(
@@ -45,18 +37,20 @@ async def test_a_beginning_and_an_end_get_a_mail(
     async with units() as unit:
         await service.on_subscription_changed(unit, [changed(user_id, plan_id, **what)])
         await unit.commit()
-    assert await _kinds(units) == [(kind, f"{kind}:sub_1:mem_1{end}")]
+    assert await _kinds(units) == [(kind, f"{kind}:sub_1:mem_1:{end}:msg_1")]
 
 
-async def test_a_subscription_that_was_revived_and_ends_again_gets_a_second_mail(
+async def test_a_subscription_that_is_revived_begins_and_ends_again(
     units: UnitOfWorkFactory, service: NotificationService, user_id: str, plan_id: str
 ) -> None:
-    for period_end in (MONTH_LATER, MONTH_LATER, MONTH_LATER + timedelta(days=30)):
-        fact = changed(user_id, plan_id, started=False, ended=True, status="canceled", period_end=period_end)
+    ended = changed(user_id, plan_id, started=False, ended=True, status="canceled", cause="msg_2")
+    begun = changed(user_id, plan_id, cause="msg_1")
+    occasions = [begun, ended, replace(begun, cause="msg_3"), replace(ended, cause="msg_4")]
+    for fact in [*occasions, *occasions]:
         async with units() as unit:
             await service.on_subscription_changed(unit, [fact])
             await unit.commit()
-    assert [kind for kind, _ in await _kinds(units)] == ["subscription_ended"] * 2
+    assert [kind for kind, _ in await _kinds(units)] == ["subscription_confirmed", "subscription_ended"] * 2
 
 
 async def test_other_changes_get_none_and_wake_nobody(

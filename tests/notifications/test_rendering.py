@@ -72,8 +72,8 @@ def test_every_mail_exists_in_every_language(renderer: MailRenderer, kind: Kind,
     [
         ("en", "$1,234.56", "October 1, 2026"),
         ("en-GB", "US$1,234.56", "1 October 2026"),
-        ("fr", "1 234,56 $US", "1 octobre 2026"),
-        ("fr_CA", "1 234,56 $ US", "1 octobre 2026"),
+        ("fr", "1 234,56 $US", "1er octobre 2026"),
+        ("fr_CA", "1 234,56 $ US", "1er octobre 2026"),
         ("de", "$1,234.56", "October 1, 2026"),
         ("no such locale", "$1,234.56", "October 1, 2026"),
     ],
@@ -203,7 +203,7 @@ async def test_a_confirmation_names_what_was_paid(
     await sender.send_due()
     text = _flat(post.received[0], "plain")
     assert "21,75 $US" in text
-    assert "1 octobre 2026" in text
+    assert "1er octobre 2026" in text
     assert "Bonjour Kim Doe" in text
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import insert, text
 
 from quntedge.accounts.models import AppUser
-from quntedge.catalog.models import Plan
 from quntedge.invoices.events import InvoicePaid
 from quntedge.kit.ids import new_id
 from quntedge.notifications.service import NotificationService
@@ -16,6 +15,7 @@ from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.events import SubscriptionChanged
 from quntedge.subscriptions.models import Subscription
+from tests.catalog.rows import insert_plan
 
 START = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 MONTH_LATER = START + timedelta(days=30)
@@ -49,21 +49,9 @@ async def add_user(
 async def add_plan(units: UnitOfWorkFactory, **values: Any) -> str:
     async with units() as unit:
         now = unit.clock.now()
-        plan = {
-            "id": new_id("pln", now),
-            "code": "monthly",
-            "name": "Monthly",
-            "kind": "recurring",
-            "price_minor": 2900,
-            "currency": "usd",
-            "period_days": 30,
-            "position": 1,
-            "created_at": now,
-            "updated_at": now,
-        } | values
-        await unit.session.execute(insert(Plan).values(plan))
+        plan_id = await insert_plan(unit.session, **{"id": new_id("pln", now), "created_at": now} | values)
         await unit.commit()
-    return str(plan["id"])
+    return plan_id
 
 
 async def add_subscription(units: UnitOfWorkFactory, user_id: str, plan_id: str, **values: Any) -> str:

@@ -1,9 +1,9 @@
-"""Mails to be sent, one row per cause: the unique key is what makes a mail go out once."""
+"""Mails to be sent, one row per cause: the unique key is what makes a mail go out once; and templates of staff."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, Text
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Integer, SmallInteger, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped
 
@@ -31,3 +31,31 @@ class Notification(Base):
     created_at: Mapped[datetime] = business()
     sent_at: Mapped[datetime | None] = business()
     error: Mapped[str | None] = business(Text)
+
+
+class MailTemplate(Base):
+    """A wording that staff gave a mail, one row for each time they changed it: the words of a row never change.
+
+    At most one version of a kind and language is active; without one the packaged wording is used. `switched_at` and
+    `switched_by` say when and by whom it was last put into use or taken out of it.
+    """
+
+    __tablename__ = "mail_template"
+    __table_args__ = (
+        UniqueConstraint("kind", "locale", "version"),
+        CheckConstraint("version > 0", name="version"),
+        Index("uq_mail_template_active", "kind", "locale", unique=True, postgresql_where="active"),
+    )
+
+    id: Mapped[str] = business(Text, primary_key=True)
+    kind: Mapped[str] = business(Text)
+    locale: Mapped[str] = business(Text)
+    version: Mapped[int] = business(Integer)
+    subject: Mapped[str] = business(Text)
+    text: Mapped[str] = business(Text)
+    html: Mapped[str] = business(Text)
+    active: Mapped[bool] = business(Boolean)
+    created_at: Mapped[datetime] = business()
+    created_by: Mapped[str] = business(Text)
+    switched_at: Mapped[datetime] = business()
+    switched_by: Mapped[str] = business(Text)

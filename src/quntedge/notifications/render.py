@@ -1,27 +1,33 @@
 """From a letter to a message: templates, the reader's language, and headers that nobody's name can break out of."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from typing import Any
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Template, TemplateError
 
+from quntedge.kit.dates import day, instant
 from quntedge.kit.money import Money
 from quntedge.notifications.letters import Letter
 from quntedge.notifications.rules import Kind, language
+from quntedge.notifications.samples import Sample, samples
+from quntedge.notifications.sandbox import Fault, check, environment, fault_of
+from quntedge.notifications.wording import PARTS, Wording, packaged
 from quntedge.notifications.words import LANGUAGES, decline_reason
 from quntedge.settings import ConfigurationError
 
 KIND_HEADER = "X-Notification-Kind"
-_SUBJECT = "Subject: "
 # Line ends of every kind, other control characters, and those that turn the direction of writing.
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+_HOLE = re.compile(r"\n{3,}")
+_NONE = re.compile(r"\bNone\b")
 _ADDRESS = re.compile(
     r"[^\s@<>()\[\],;:\"\\\x00-\x1f\x7f-\uffff]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
 )
@@ -52,6 +58,15 @@ class Sender:
         return self.address.rpartition("@")[2]
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A mail as it is read."""
+
+    subject: str
+    text: str
+    html: str
+
+
 class MailRenderer:
     """Puts letters into words, English or French."""
 
@@ -61,43 +76,78 @@ class MailRenderer:
             "product_name": one_line(product_name),
             "support_email": one_line(support_email),
             "billing_url": f"{base_url}/billing",
+            "recover_url": f"{base_url}/billing/recover",
+            "change_url": f"{base_url}/billing/plan-change",
         }
-        self._templates = Environment(
-            loader=PackageLoader("quntedge.notifications", "templates"),
-            autoescape=select_autoescape(["html"], default=False),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
+        self._environments = {
+            "subject": environment(html=False),
+            "text": environment(html=False),
+            "html": environment(html=True),
+        }
+        self._compiled: dict[str, Mapping[str, Template]] = {}
 
-    def render(self, letter: Letter, now: datetime) -> EmailMessage:
-        """The finished message, text with an HTML alternative, dated `now`.
+    def render(self, letter: Letter, now: datetime, wording: Wording | None = None) -> EmailMessage:
+        """The finished message, text with an HTML alternative, dated `now`; without a `wording`, in the packaged one.
 
         Its Message-ID follows from the letter's id alone: a receiver that gets it twice can tell. Raises
         `UnusableAddress`, jinja2.TemplateError, ValueError for a kind that has no mail.
         """
         kind = Kind(letter.kind)
         spoken = language(letter.locale, LANGUAGES)
-        context = self._context(letter, spoken)
-        subject, text = _split(self._templates.get_template(f"{kind}.{spoken}.txt").render(context))
-        html = self._templates.get_template(f"{kind}.{spoken}.html").render(context)
+        words = self.words(letter, wording or packaged(kind, spoken))
 
         message = EmailMessage(policy=SMTP)
         message["From"] = Address(self.sender.name, addr_spec=self.sender.address)
         message["To"] = _recipient(letter)
-        message["Subject"] = subject
+        message["Subject"] = words.subject
         message["Date"] = format_datetime(now)
         message["Message-ID"] = f"<{letter.id}@{self.sender.host}>"
         message["Auto-Submitted"] = "auto-generated"
         message[KIND_HEADER] = kind.value
-        message.set_content(text, cte="quoted-printable")
-        message.add_alternative(html, subtype="html", cte="quoted-printable")
+        message.set_content(words.text, cte="quoted-printable")
+        message.add_alternative(words.html, subtype="html", cte="quoted-printable")
         # Last: adding an alternative moves the Content- headers to the first part.
         message["Content-Language"] = spoken
         return message
 
-    def _context(self, letter: Letter, spoken: str) -> dict[str, str | None]:
+    def words(self, letter: Letter, wording: Wording) -> Words:
+        """Subject and bodies. Raises whatever the templates raise, jinja2.TemplateError above all."""
+        context = self._context(letter, wording.language)
+        subject, text, html = (template.render(context) for template in self._templates(wording).values())
+        # What a mail leaves out leaves no hole.
+        return Words(one_line(subject), _HOLE.sub("\n\n", text).strip("\n") + "\n", html)
+
+    def names(self) -> tuple[str, ...]:
+        """The names that a mail's templates can use."""
+        sample = samples(Kind.SUBSCRIPTION_CONFIRMED, LANGUAGES[0])[0]
+        return tuple(sorted(self._context(sample.letter, LANGUAGES[0])))
+
+    def faults(self, wording: Wording) -> list[Fault]:
+        """Everything that keeps a wording from being used: what is wrong with its sources, else with what comes out
+        for a letter of each shape."""
+        names = self.names()
+        found = [fault for part in PARTS for fault in check(self._environments[part], part, wording.part(part), names)]
+        if found:
+            return found
+        templates = self._templates(replace(wording, id=None))
+        for sample in samples(wording.kind, wording.language):
+            context = self._context(sample.letter, wording.language)
+            tried = (_fault_in(part, template, context, sample) for part, template in templates.items())
+            found = [fault for fault in tried if fault is not None]
+            if found:
+                return found
+        return []
+
+    def _templates(self, wording: Wording) -> Mapping[str, Template]:
+        if wording.id is not None and wording.id in self._compiled:
+            return self._compiled[wording.id]
+        made = {part: self._environments[part].from_string(wording.part(part)) for part in PARTS}
+        if wording.id is not None:
+            # Few: one for each kind and language, and one for each time that staff changed one since we started.
+            self._compiled[wording.id] = made
+        return made
+
+    def _context(self, letter: Letter, spoken: str) -> dict[str, str | bool | None]:
         regional = _regional(letter.locale, spoken)
         return self._everywhere | {
             "name": _line_or_none(letter.name),
@@ -106,8 +156,39 @@ class MailRenderer:
             "period_end": _date(letter.period_end, regional),
             "grace_until": _date(letter.grace_until, regional),
             "invoice_number": _line_or_none(letter.invoice_number),
+            "resume_at": _date(letter.resume_at, regional),
+            "access_until": _date(letter.access_until, regional),
+            "charge_at": _date(letter.charge_at, regional),
+            "without_access": letter.without_access,
+            "about_trial": letter.about_trial,
             "reason": decline_reason(letter.decline_class, spoken),
+            "next_step": letter.next_step,
+            "next_try": _date(letter.next_try_at, regional),
+            "ends_on": _date(letter.ends_at, regional),
+            "contract": _line_or_none(letter.contract),
+            "statement_name": _line_or_none(letter.statement_name),
+            "received_at": _instant(letter.received_at, regional),
+            "refund": _money(letter.refund, regional),
+            "old_plan_name": _line_or_none(letter.old_plan_name),
+            "starts_at": _date(letter.starts_at, regional),
+            "calculation": letter.calculation,
         }
+
+
+def _fault_in(part: str, template: Template, context: Mapping[str, Any], sample: Sample) -> Fault | None:
+    """What is wrong with one part of a mail for this letter."""
+    case = f"(in the sample “{sample.shape}”)"
+    try:
+        written = template.render(context)
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        fault = fault_of(part, error)
+        return replace(fault, message=f"{fault.message} {case}")
+    if not written.strip():
+        return Fault(part, None, f"nothing is left of it {case}.")
+    gap = next((line.strip() for line in written.splitlines() if _NONE.search(line)), None)
+    if gap is not None:
+        return Fault(part, None, f"“None” stands in it {case}: “{gap[:120]}”. Ask with if whether there is a value.")
+    return None
 
 
 def one_line(text: str) -> str:
@@ -125,14 +206,6 @@ def _recipient(letter: Letter) -> Address:
     return Address(one_line(letter.name or ""), addr_spec=letter.to)
 
 
-def _split(rendered: str) -> tuple[str, str]:
-    """Subject and body of a text template. Raises ValueError when it does not begin with its subject."""
-    first, _, body = rendered.partition("\n")
-    if not first.startswith(_SUBJECT):
-        raise ValueError("a mail's text template must begin with its subject")
-    return one_line(first.removeprefix(_SUBJECT)), body.strip("\n") + "\n"
-
-
 def _regional(locale: str, spoken: str) -> str:
     """The person's locale for money and dates, as babel writes it, when it is a dialect of the language spoken."""
     try:
@@ -146,5 +219,10 @@ def _money(amount: Money | None, regional: str) -> str | None:
     return None if amount is None else amount.format(regional)
 
 
+def _instant(moment: datetime | None, regional: str) -> str | None:
+    """Day, time to the second, and time zone: proof of when something was received."""
+    return None if moment is None else instant(moment, regional)
+
+
 def _date(moment: datetime | None, regional: str) -> str | None:
-    return None if moment is None else format_date(moment, "long", locale=regional)
+    return None if moment is None else day(moment, regional)

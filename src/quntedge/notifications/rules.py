@@ -17,9 +17,26 @@ class Kind(StrEnum):
 
     SUBSCRIPTION_CONFIRMED = "subscription_confirmed"
     TRIAL_STARTED = "trial_started"
+    TRIAL_ENDING = "trial_ending"
+    TRIAL_CONVERTED = "trial_converted"
     RENEWAL_PAID = "renewal_paid"
     PAYMENT_FAILED = "payment_failed"
+    PAYMENT_RECOVERED = "payment_recovered"
+    GRACE_ENDING = "grace_ending"
+    ACCESS_PAUSED = "access_paused"
+    ENDED_UNPAID = "ended_unpaid"
+    SUBSCRIPTION_PAUSED = "subscription_paused"
+    PAUSE_ENDING = "pause_ending"
+    SUBSCRIPTION_RESUMED = "subscription_resumed"
     SUBSCRIPTION_ENDED = "subscription_ended"
+    CANCELLATION_SCHEDULED = "cancellation_scheduled"
+    CANCELLATION_UNDONE = "cancellation_undone"
+    WITHDRAWAL_RECEIVED = "withdrawal_received"
+    PLAN_CHANGED = "plan_changed"
+    PLAN_CHANGE_SCHEDULED = "plan_change_scheduled"
+    PLAN_CHANGE_WITHDRAWN = "plan_change_withdrawn"
+    PLAN_CHANGE_DONE = "plan_change_done"
+    PLAN_CHANGE_FAILED = "plan_change_failed"
 
 
 def next_attempt(attempts: int, now: datetime) -> datetime | None:

@@ -6,15 +6,20 @@ Message-ID, by which receiving systems drop the second.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from email.message import EmailMessage
 
 from quntedge.kit.logging import get_logger
 from quntedge.kit.metrics import MAILS
 from quntedge.notifications import outbox
-from quntedge.notifications.letters import compose
+from quntedge.notifications.editing import in_use
+from quntedge.notifications.letters import Letter, compose
 from quntedge.notifications.outbox import Claimed
 from quntedge.notifications.render import MailRenderer, UnusableAddress
+from quntedge.notifications.rules import language
 from quntedge.notifications.smtp import MailServer, NotDeliveredYet, Postman, Undeliverable
+from quntedge.notifications.wording import Wording
+from quntedge.notifications.words import LANGUAGES
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from quntedge.storage.vault import Vault
 
@@ -24,6 +29,8 @@ BATCH_SECONDS = 120.0
 
 log = get_logger(__name__)
 
+Edited = Mapping[tuple[str, str], Wording]
+"""Staff's wordings, by kind and language."""
 Settle = Callable[[UnitOfWork, Claimed], Awaitable[None]]
 
 
@@ -78,19 +85,21 @@ class MailSender:
     async def _send_batch(self, server: MailServer, batch: Sequence[Claimed], stopping: Callable[[], bool]) -> int:
         sent = 0
         started = time.monotonic()
+        async with self._units() as unit:
+            edited = await in_use(unit, {mail.kind for mail in batch})
         async with Postman(server, own_name=self._renderer.sender.host) as postman:
             for mail in batch:
                 if stopping() or time.monotonic() - started > BATCH_SECONDS:
                     await self._settle(mail, outbox.release)
                     continue
-                outcome, settle = await self._send(postman, mail)
+                outcome, settle = await self._send(postman, mail, edited)
                 await self._settle(mail, settle)
                 MAILS.labels(outcome).inc()
                 log.info("mail.handled", notification_id=mail.id, kind=mail.kind, outcome=outcome)
                 sent += outcome == "sent"
         return sent
 
-    async def _send(self, postman: Postman, mail: Claimed) -> tuple[str, Settle]:
+    async def _send(self, postman: Postman, mail: Claimed, edited: Edited) -> tuple[str, Settle]:
         """Tries one mail; returns what became of it and how to note it."""
         try:
             async with self._units() as unit:
@@ -99,7 +108,7 @@ class MailSender:
                 return "skipped", _noting(outbox.settle_skipped, letter.moot)
             if letter.to is None:
                 return "skipped", _noting(outbox.settle_skipped, "the customer has no e-mail address")
-            message = self._renderer.render(letter, self._units.clock.now())
+            message = self._written(letter, edited)
             await postman.deliver(self._renderer.sender.address, letter.to, message)
         except NotDeliveredYet as error:
             return "delayed", _noting(outbox.settle_later, str(error))
@@ -111,6 +120,21 @@ class MailSender:
             log.exception("mail.broken", notification_id=mail.id, kind=mail.kind)
             return "broken", _noting(outbox.settle_later, f"the mail could not be made: {type(error).__name__}")
         return "sent", outbox.settle_sent
+
+    def _written(self, letter: Letter, edited: Edited) -> EmailMessage:
+        """The message, in staff's wording where there is one, else in the packaged one."""
+        now = self._units.clock.now()
+        wording = edited.get((letter.kind, language(letter.locale, LANGUAGES)))
+        if wording is not None:
+            try:
+                return self._renderer.render(letter, now, wording)
+            except UnusableAddress:
+                raise
+            except Exception:
+                # It was tried before it was saved, so a release must have taken away what it needs. The customer is
+                # owed the mail all the same, and the packaged words are right.
+                log.exception("mail.edited_template_failed", kind=letter.kind, template_id=wording.id)
+        return self._renderer.render(letter, now)
 
     async def _settle(self, mail: Claimed, settle: Settle) -> None:
         async with self._units() as unit:

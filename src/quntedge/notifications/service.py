@@ -5,15 +5,23 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import text
 
+from quntedge.cancellations.events import CancellationScheduled, CancellationUndone, WithdrawalReceived
+from quntedge.dunning.events import AccessPaused, GraceEnding
+from quntedge.dunning.queries import recovered, unpaid_ends
 from quntedge.invoices.events import InvoicePaid
 from quntedge.kit.ids import new_id
 from quntedge.notifications import causes
 from quntedge.notifications.causes import Cause
+from quntedge.notifications.plan_changes import of_plan_change
+from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding
 from quntedge.payments.events import PaymentRecorded
+from quntedge.plan_changes.events import PlanChangeNews
 from quntedge.storage.jobs import JobQueue
 from quntedge.storage.rows import Texts
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.events import SubscriptionChanged
+from quntedge.trials.events import TrialEnding
+from quntedge.trials.queries import converted_by
 
 SEND_DUE = "notifications.send_due"
 """Name of the job that sends the mails that are due."""
@@ -38,15 +46,69 @@ class NotificationService:
 
     async def on_subscription_changed(self, unit: UnitOfWork, facts: Sequence[SubscriptionChanged]) -> None:
         """Queues confirmations, trial starts and ends."""
-        await self.queue(unit, map(causes.of_subscription_change, facts))
+        unpaid = await unpaid_ends(unit.session, {fact.membership_id for fact in facts if fact.ended})
+        await self.queue(
+            unit, (causes.of_subscription_change(fact, unpaid=fact.membership_id in unpaid) for fact in facts)
+        )
 
     async def on_invoice_paid(self, unit: UnitOfWork, facts: Sequence[InvoicePaid]) -> None:
-        """Queues renewal mails."""
-        await self.queue(unit, map(causes.of_invoice_paid, facts))
+        """Queues mails about renewals and about trials that became subscriptions."""
+        renewals = [fact.transaction_id for fact in facts if fact.billing_reason in causes.RENEWALS]
+        converting = await converted_by(unit, [transaction_id for transaction_id in renewals if transaction_id])
+        back = await recovered(unit.session, [transaction_id for transaction_id in renewals if transaction_id])
+        await self.queue(
+            unit,
+            (
+                causes.of_invoice_paid(
+                    fact, converts_trial=fact.transaction_id in converting, recovered=fact.transaction_id in back
+                )
+                for fact in facts
+            ),
+        )
 
     async def on_payment_recorded(self, unit: UnitOfWork, facts: Sequence[PaymentRecorded]) -> None:
         """Queues mails about failed payments."""
         await self.queue(unit, map(causes.of_payment, facts))
+
+    async def on_grace_ending(self, unit: UnitOfWork, facts: Sequence[GraceEnding]) -> None:
+        """Queues reminders that access is about to be paused."""
+        await self.queue(unit, map(causes.of_grace_ending, facts))
+
+    async def on_access_paused(self, unit: UnitOfWork, facts: Sequence[AccessPaused]) -> None:
+        """Queues mails that say that access is paused until the renewal is paid."""
+        await self.queue(unit, map(causes.of_access_paused, facts))
+
+    async def on_cancellation_scheduled(self, unit: UnitOfWork, facts: Sequence[CancellationScheduled]) -> None:
+        """Queues confirmations of cancellations."""
+        await self.queue(unit, map(causes.of_cancellation_scheduled, facts))
+
+    async def on_cancellation_undone(self, unit: UnitOfWork, facts: Sequence[CancellationUndone]) -> None:
+        """Queues confirmations that subscriptions go on."""
+        await self.queue(unit, map(causes.of_cancellation_undone, facts))
+
+    async def on_withdrawal_received(self, unit: UnitOfWork, facts: Sequence[WithdrawalReceived]) -> None:
+        """Queues the confirmations of receipt."""
+        await self.queue(unit, map(causes.of_withdrawal, facts))
+
+    async def on_trial_ending(self, unit: UnitOfWork, facts: Sequence[TrialEnding]) -> None:
+        """Queues reminders of the ends of trials."""
+        await self.queue(unit, map(causes.of_trial_ending, facts))
+
+    async def on_pause_began(self, unit: UnitOfWork, facts: Sequence[PauseBegan]) -> None:
+        """Queues mails that say what a pause means."""
+        await self.queue(unit, map(causes.of_pause_began, facts))
+
+    async def on_pause_ending(self, unit: UnitOfWork, facts: Sequence[PauseEnding]) -> None:
+        """Queues reminders of the ends of pauses."""
+        await self.queue(unit, map(causes.of_pause_ending, facts))
+
+    async def on_pause_ended(self, unit: UnitOfWork, facts: Sequence[PauseEnded]) -> None:
+        """Queues mails about subscriptions that go on after a pause."""
+        await self.queue(unit, map(causes.of_pause_ended, facts))
+
+    async def on_plan_change_news(self, unit: UnitOfWork, facts: Sequence[PlanChangeNews]) -> None:
+        """Queues mails about changes of plan."""
+        await self.queue(unit, map(of_plan_change, facts))
 
     async def queue(self, unit: UnitOfWork, owed: Iterable[Cause | None]) -> int:
         """Queues the mails whose cause is new and returns how many; one job for all of them wakes the sender.

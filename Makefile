@@ -1,6 +1,6 @@
 # Needs Python 3.11 or newer and make; everything else is fetched into .venv. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test test-year check audit bench css docs lock migration
+.PHONY: help setup demo demo-reset test test-year check audit bench css docs lock messages migration
 
 PYTHON ?=
 export PYTHON
@@ -51,6 +51,9 @@ css: ## Build the stylesheet and vendor the browser files (Node 20 or newer, net
 migration: export NAME := $(NAME)
 migration: setup ## Write the migration for changed models, for example: make migration NAME="add refund reasons"
 	@$(PY) -m tools.new_migration "$$NAME"
+
+messages: setup ## Bring the catalogues of translations up to date with the pages
+	@$(PY) -m tools.messages
 
 docs: setup ## Fill the generated parts of the documentation
 	@$(PY) -m tools.generate_docs

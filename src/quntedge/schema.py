@@ -3,30 +3,40 @@
 from sqlalchemy import MetaData
 
 from quntedge.accounts import models as accounts
+from quntedge.cancellations import models as cancellations
 from quntedge.catalog import models as catalog
 from quntedge.checkout import models as checkout
+from quntedge.dunning import models as dunning
 from quntedge.invoices import models as invoices
 from quntedge.notifications import models as notifications
+from quntedge.pauses import models as pauses
 from quntedge.payments import models as payments
+from quntedge.plan_changes import models as plan_changes
 from quntedge.processes import models as processes
 from quntedge.refunds import models as refunds
 from quntedge.storage import vault
 from quntedge.storage.base import Base
 from quntedge.subscriptions import models as subscriptions
+from quntedge.trials import models as trials
 from quntedge.webhooks import difference
 from quntedge.webhooks import models as webhooks
 
 MODELS = (
     accounts,
+    cancellations,
     catalog,
     checkout,
     difference,
+    dunning,
     invoices,
     notifications,
+    pauses,
     payments,
+    plan_changes,
     processes,
     refunds,
     subscriptions,
+    trials,
     vault,
     webhooks,
 )

@@ -5,6 +5,7 @@ Every field carries its environment name and a description; the configuration pa
 
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -24,6 +25,14 @@ class ConfigurationError(QuntedgeError):
 def _split_commas(value: object) -> object:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("there is no such time zone; write it as Europe/Paris or UTC") from None
     return value
 
 
@@ -116,6 +125,12 @@ class Settings(BaseSettings):
         validation_alias="TRUSTED_PROXIES",
         description="Addresses of reverse proxies whose X-Forwarded-For is believed, comma-separated.",
     )
+    withdrawal_refund: Literal["full", "pro_rata"] = Field(
+        "full",
+        validation_alias="QUNTEDGE_WITHDRAWAL_REFUND",
+        description="What is owed to consumers who withdraw within 14 days: full, or pro_rata (the time that is left) "
+        "where your checkout has them ask expressly that the service begins at once.",
+    )
     clock_url: Url | None = Field(
         None,
         validation_alias="QUNTEDGE_CLOCK_URL",
@@ -135,6 +150,20 @@ class Settings(BaseSettings):
     )
     worker_batch: int = Field(
         500, ge=1, le=2000, validation_alias="QUNTEDGE_WORKER_BATCH", description="Webhook events claimed at once."
+    )
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        "UTC",
+        validation_alias="QUNTEDGE_TIME_ZONE",
+        description="Time zone of customers who have not told theirs, as Europe/Paris: payments are tried again in "
+        "their day-time.",
+    )
+    renewal_gap_hours: int = Field(
+        6,
+        ge=1,
+        le=72,
+        validation_alias="QUNTEDGE_RENEWAL_GAP_HOURS",
+        description="Hours after the end of a period before we ask Whop for a renewal that it has not told us of; "
+        "counts for periods that begin from now on.",
     )
     pool_size: int = Field(
         10, ge=2, le=200, validation_alias="QUNTEDGE_POOL_SIZE", description="Database connections per process."

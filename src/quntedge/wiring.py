@@ -11,26 +11,36 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from quntedge.access.service import AccessService
 from quntedge.accounts.api_keys import ApiKeyService
 from quntedge.accounts.service import AccountService
+from quntedge.cancellations.events import CancellationScheduled, CancellationUndone, WithdrawalReceived
+from quntedge.cancellations.feature import Cancellations
 from quntedge.catalog.service import CatalogService
 from quntedge.checkout.idempotency import IdempotencyService
 from quntedge.checkout.outcomes import CheckoutOutcomes
 from quntedge.checkout.service import CheckoutService
+from quntedge.dunning.events import AccessPaused, GraceEnding
+from quntedge.dunning.feature import Dunning
 from quntedge.edge.services import Services
 from quntedge.gateway.whop.adapter import WhopGateway, connect
 from quntedge.gateway.whop.config import WhopSettings
 from quntedge.invoices.events import InvoicePaid
 from quntedge.invoices.service import InvoiceService
 from quntedge.jobs import sweeps, tasks
-from quntedge.jobs.ticker import NEVER, Sweep
+from quntedge.jobs.ticker import NEVER, Awaited, Sweep
 from quntedge.jobs.worker import Worker, WorkerServices
 from quntedge.kit.clock import Clock, SystemClock
 from quntedge.kit.following_clock import FollowingClock
+from quntedge.notifications.editing import MailTemplateService
 from quntedge.notifications.render import MailRenderer, Sender
 from quntedge.notifications.sender import MailSender
 from quntedge.notifications.service import NotificationService
 from quntedge.notifications.smtp import MailServer
+from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding
+from quntedge.pauses.service import PauseService
+from quntedge.pauses.watch import PauseWatch
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.service import PaymentService
+from quntedge.plan_changes.events import PlanChangeNews
+from quntedge.plan_changes.feature import PlanChanges
 from quntedge.processes.runner import ProcessRunner
 from quntedge.refunds.service import RefundService
 from quntedge.settings import ConfigurationError, Settings
@@ -42,7 +52,11 @@ from quntedge.storage.notify import Listener
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.events import SubscriptionChanged
+from quntedge.subscriptions.queries import live_subscribers
 from quntedge.subscriptions.service import SubscriptionService
+from quntedge.trials.events import TrialEndAnnounced, TrialEnding
+from quntedge.trials.service import TrialService
+from quntedge.trials.signals import TrialSignals
 from quntedge.webhooks.apply import Applier
 from quntedge.webhooks.bodies import BodyStore
 from quntedge.webhooks.effects import Effects
@@ -50,8 +64,12 @@ from quntedge.webhooks.endpoint import PATH, EndpointWatch
 from quntedge.webhooks.inbox import CHANNEL, Inbox
 from quntedge.webhooks.reader import GatewayReader
 from quntedge.webhooks.reconcile import Reconciler
+from quntedge.webhooks.renewals import RenewalGaps
 from quntedge.webhooks.service import WebhookService
 from quntedge.webhooks.worker import InboxWorker
+
+ENDS_OF_OTHERS = ("plan_change",)
+"""Kinds of processes that let a membership run out because another takes its place: no cancellation by the buyer."""
 
 # Deliveries share inserts, so the intake needs one connection at a time; the second is for when that one breaks.
 INBOX_POOL_SIZE = 2
@@ -90,8 +108,12 @@ class Runtime:
     inbox: Inbox
     webhooks: WebhookService
     reconciler: Reconciler
+    renewals: RenewalGaps
     endpoint: EndpointWatch
     outcomes: CheckoutOutcomes
+    pauses: PauseWatch
+    trials: TrialService
+    trial_signals: TrialSignals
 
     async def start(self) -> None:
         """Begins to follow the emulator's clock, where one is configured."""
@@ -124,14 +146,47 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     payments = PaymentService()
     invoices = InvoiceService()
     outcomes = CheckoutOutcomes(retire_later)
-    _subscribe(bus, invoices, Effects(invoices), outcomes, NotificationService(jobs))
+    renewal_gap = timedelta(hours=settings.renewal_gap_hours)
+    subscriptions = SubscriptionService(renewal_gap)
+    pauses = PauseWatch(units, gateway, subscriptions)
+    trials = TrialService()
+    trial_signals = TrialSignals(units, vault, gateway, tasks.inspect_later(jobs))
+    pause_service = PauseService(units, processes, gateway, subscriptions)
+
+    async def pause_for(user_id: str, days: int) -> None:
+        await pause_service.pause(user_id, days=days)
+
+    cancellations = Cancellations(
+        units,
+        processes,
+        gateway,
+        subscriptions,
+        vault,
+        pause=pause_for,
+        withdrawal_refund=settings.withdrawal_refund,
+        ends_of_others=ENDS_OF_OTHERS,
+    )
+    dunning = Dunning(
+        units, processes, gateway, subscriptions, payments, settings.base_url, default_zone=settings.time_zone
+    )
+    plan_changes = PlanChanges(units, processes, gateway, subscriptions, jobs, base_url=settings.base_url)
+    notifications = NotificationService(jobs)
+    # First: what they note tells the mails how a subscription came to be.
+    _subscribe_trials(bus, trials, trial_signals, notifications)
+    # Before the mails: what they say depends on how an unpaid renewal ended.
+    _subscribe_dunning(bus, dunning, notifications)
+    _subscribe(bus, invoices, Effects(invoices), outcomes, notifications)
+    _subscribe_pauses(bus, pauses, notifications)
+    _subscribe_cancellations(bus, cancellations, notifications)
+    _subscribe_plan_changes(bus, plan_changes, notifications)
     bodies = BodyStore(settings.key_ring())
-    applier = Applier(SubscriptionService(), payments, RefundService(payments), invoices, vault)
+    applier = Applier(subscriptions, payments, RefundService(payments), invoices, vault)
     reconciler = Reconciler(units, gateway, applier)
 
     async def catch_up() -> int:
         return await reconciler.full(clock.now())
 
+    catalog = CatalogService(units, gateway, settings.product_name, count_subscribers=live_subscribers)
     services = Services(
         settings=settings,
         engine=engine,
@@ -140,10 +195,16 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         vault=vault,
         accounts=AccountService(vault, settings.secret_key.get_secret_value()),
         api_keys=ApiKeyService(),
+        catalog=catalog,
         checkout=CheckoutService(units, gateway, settings.base_url, retire_later=retire_later),
         access=AccessService(engine, clock),
+        pauses=pause_service,
+        cancellations=cancellations,
+        dunning=dunning,
+        plan_changes=plan_changes,
         gateway=gateway,
         checkout_origins=_checkout_origins(settings),
+        mails=MailTemplateService(renderer_for(settings)),
     )
     return Runtime(
         settings=settings,
@@ -156,7 +217,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         gateway=gateway,
         jobs=jobs,
         processes=processes,
-        catalog=CatalogService(units, gateway, settings.product_name),
+        catalog=catalog,
         services=services,
         bodies=bodies,
         inbox=Inbox(inbox_engine, bodies, clock, settings.whop_account_id),
@@ -169,8 +230,12 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
             jitter=random.Random(),  # noqa: S311 (spreads retries, guards nothing)
         ),
         reconciler=reconciler,
+        renewals=RenewalGaps(units, reconciler, renewal_gap),
         endpoint=EndpointWatch(gateway, f"{settings.base_url}{PATH}", clock, catch_up),
         outcomes=outcomes,
+        pauses=pauses,
+        trials=trials,
+        trial_signals=trial_signals,
     )
 
 
@@ -192,6 +257,42 @@ def _subscribe(
     bus.subscribe(InvoicePaid, notifications.on_invoice_paid)
 
 
+def _subscribe_trials(
+    bus: EventBus, trials: TrialService, signals: TrialSignals, notifications: NotificationService
+) -> None:
+    bus.subscribe(SubscriptionChanged, trials.on_subscription_changed)
+    bus.subscribe(SubscriptionChanged, signals.on_subscription_changed)
+    bus.subscribe(PaymentRecorded, trials.on_payment_recorded)
+    bus.subscribe(TrialEndAnnounced, trials.on_end_announced)
+    bus.subscribe(TrialEnding, notifications.on_trial_ending)
+
+
+def _subscribe_dunning(bus: EventBus, dunning: Dunning, notifications: NotificationService) -> None:
+    dunning.listen(bus)
+    bus.subscribe(GraceEnding, notifications.on_grace_ending)
+    bus.subscribe(AccessPaused, notifications.on_access_paused)
+
+
+def _subscribe_pauses(bus: EventBus, pauses: PauseWatch, notifications: NotificationService) -> None:
+    bus.subscribe(SubscriptionChanged, pauses.on_subscription_changed)
+    bus.subscribe(PaymentRecorded, pauses.on_payment_recorded)
+    bus.subscribe(PauseBegan, notifications.on_pause_began)
+    bus.subscribe(PauseEnding, notifications.on_pause_ending)
+    bus.subscribe(PauseEnded, notifications.on_pause_ended)
+
+
+def _subscribe_cancellations(bus: EventBus, cancellations: Cancellations, notifications: NotificationService) -> None:
+    cancellations.listen(bus)
+    bus.subscribe(CancellationScheduled, notifications.on_cancellation_scheduled)
+    bus.subscribe(CancellationUndone, notifications.on_cancellation_undone)
+    bus.subscribe(WithdrawalReceived, notifications.on_withdrawal_received)
+
+
+def _subscribe_plan_changes(bus: EventBus, plan_changes: PlanChanges, notifications: NotificationService) -> None:
+    plan_changes.listen(bus)
+    bus.subscribe(PlanChangeNews, notifications.on_plan_change_news)
+
+
 def build_worker(runtime: Runtime) -> tuple[Worker, Listener]:
     """A worker on a runtime of its own, and the listener that wakes it (to be started and stopped around it)."""
     settings = runtime.settings
@@ -200,20 +301,15 @@ def build_worker(runtime: Runtime) -> tuple[Worker, Listener]:
         runtime.clock.subscribe(inbox.wake)
     listener = Listener(runtime.database_url)
     listener.subscribe(CHANNEL, inbox.wake)
-    sender = Sender.parse(settings.mail_from)
-    renderer = MailRenderer(
-        sender,
-        product_name=settings.product_name,
-        support_email=settings.support_email,
-        base_url=settings.base_url,
-    )
     server = MailServer.parse(settings.smtp_url.get_secret_value()) if settings.smtp_url else None
     services = WorkerServices(
         clock=runtime.clock,
         units=runtime.units,
         jobs=runtime.jobs,
-        mail=MailSender(runtime.units, runtime.vault, renderer, server),
+        mail=MailSender(runtime.units, runtime.vault, runtime.services.mails.renderer, server),
         retire_checkout=runtime.gateway.retire_checkout,
+        inspect_buyer=runtime.trial_signals.inspect,
+        wake_plan_change=runtime.services.plan_changes.wake,
         processes=runtime.processes,
         inbox=inbox,
         sweeps=_sweeps(runtime),
@@ -224,6 +320,9 @@ def build_worker(runtime: Runtime) -> tuple[Worker, Listener]:
 def _sweeps(runtime: Runtime) -> list[Sweep]:
     async def purge_sessions(unit: UnitOfWork, _now: datetime) -> int:
         return await runtime.services.accounts.purge_sessions(unit)
+
+    async def index_mailboxes(unit: UnitOfWork, _now: datetime) -> int:
+        return await runtime.services.accounts.index_mailboxes(unit)
 
     async def reconcile_recent() -> int:
         return await runtime.reconciler.recent(runtime.clock.now())
@@ -238,11 +337,30 @@ def _sweeps(runtime: Runtime) -> list[Sweep]:
             purge_idempotency=IdempotencyService().purge,
             maintain_inbox=runtime.bodies.maintain,
         ),
+        sweeps.tidying(
+            "plan_changes.purge_quotes", timedelta(hours=6), runtime.units, runtime.services.plan_changes.purge
+        ),
         sweeps.tidying("sessions.purge", timedelta(hours=6), runtime.units, purge_sessions),
+        sweeps.tidying("accounts.mailboxes", timedelta(minutes=1), runtime.units, index_mailboxes),
+        sweeps.reminding("trials.remind", runtime.units, runtime.trials.remind, Awaited.TRIALS),
+        sweeps.reminding("pauses.remind", runtime.units, runtime.pauses.remind, Awaited.PAUSE_REMINDERS),
+        sweeps.checking("pauses.check", runtime.pauses.check_due, Awaited.PAUSE_CHECKS),
+        sweeps.checking("dunning.due", runtime.services.dunning.service.work_due, Awaited.DUNNING),
+        sweeps.checking("renewals.check", runtime.renewals.check, Awaited.RENEWALS),
         sweeps.comparing("gateway.reconcile_recent", timedelta(minutes=15), reconcile_recent),
         sweeps.comparing("gateway.reconcile_full", timedelta(hours=24), reconcile_full),
         Sweep("gateway.endpoint", timedelta(minutes=15), runtime.endpoint.check, in_leaps=NEVER),
     ]
+
+
+def renderer_for(settings: Settings) -> MailRenderer:
+    """Mails as this installation writes them. Raises `ConfigurationError` for a sender without an address."""
+    return MailRenderer(
+        Sender.parse(settings.mail_from),
+        product_name=settings.product_name,
+        support_email=settings.support_email,
+        base_url=settings.base_url,
+    )
 
 
 def _clock(settings: Settings) -> Clock:

@@ -40,6 +40,7 @@ async def test_one_feature(shop: Shop, kim: Person, service: httpx.AsyncClient) 
         "reason": "subscription_active",
         "until": "2026-10-01T12:00:00Z",
         "grace": False,
+        "value": None,
     }
     asked = await service.get(f"/api/subscription/access/advanced_analytics?user={kim.user_id}")
     assert (asked.status_code, asked.json()) == (200, expected)
@@ -56,7 +57,7 @@ async def test_all_features(shop: Shop, kim: Person, service: httpx.AsyncClient)
         await kim.http.get("/api/subscription/access"),
     ):
         assert answer.json()["user"] == kim.user_id
-        assert len(answer.json()["features"]) == 8
+        assert len(answer.json()["features"]) == 9
         assert answer.json()["features"]["community_access"]["allowed"]
         assert not answer.json()["features"]["api_access"]["allowed"]
 
@@ -161,6 +162,7 @@ async def test_the_batch_check(shop: Shop, kim: Person, service: httpx.AsyncClie
         "reason": "unknown_user",
         "until": None,
         "grace": False,
+        "value": None,
     }
     many = [new_id("usr", shop.clock.now()) for _ in range(51)]
     for bad, code in (

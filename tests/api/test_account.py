@@ -30,9 +30,22 @@ async def test_sign_up_signs_in_and_me_knows_it(shop: Shop) -> None:
         "email": "ada@customer.test",
         "name": "Ada Example",
         "locale": "en",
+        "time_zone": None,
         "csrf_token": answer.json()["csrf_token"],
     }
     assert me.headers["cache-control"] == "no-store"
+
+
+async def test_a_customer_tells_where_they_live(shop: Shop, kim: Person) -> None:
+    changed = await kim.http.patch("/api/account/me", json={"time_zone": "Europe/Paris"}, headers=kim.headers())
+    assert (changed.status_code, changed.json()["time_zone"]) == (200, "Europe/Paris")
+    for nonsense in ("Mars/Olympus", "", "../etc/localtime", "Europe"):
+        refused = await kim.http.patch("/api/account/me", json={"time_zone": nonsense}, headers=kim.headers())
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_account")
+    assert (await kim.http.patch("/api/account/me", json={"time_zone": None})).status_code == 403
+    assert (await kim.http.get("/api/account/me")).json()["time_zone"] == "Europe/Paris"
+    forgotten = await kim.http.patch("/api/account/me", json={"time_zone": None}, headers=kim.headers())
+    assert forgotten.json()["time_zone"] is None
 
 
 BAD_SIGN_UPS: list[tuple[dict[str, object], set[str]]] = [

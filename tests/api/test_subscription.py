@@ -25,6 +25,7 @@ async def test_a_customer_without_subscription(shop: Shop, kim: Person) -> None:
         "reason": "free_plan",
         "until": None,
         "grace": False,
+        "value": None,
     }
 
 
@@ -41,6 +42,7 @@ async def test_a_customer_with_a_failed_payment_is_told(shop: Shop, kim: Person)
         "reason": "grace_period",
         "until": "2026-09-08T12:00:00Z",
         "grace": True,
+        "value": None,
     }
 
 

@@ -68,7 +68,7 @@ async def test_a_paused_membership_is_not_charged_until_it_is_resumed(shop: Shop
     found, member_id = membership.membership_id, membership.member_id or ""
     assert not await shop.gateway.is_paused(found, member_id)
     paused = await shop.gateway.pause_membership(found, until=None, idempotency_key="pause")
-    assert (paused.status, paused.paused) == (MembershipStatus.ACTIVE, None)
+    assert (paused.status, paused.paused) == (MembershipStatus.ACTIVE, True)
     assert await shop.gateway.is_paused(found, member_id)
     with pytest.raises(GatewayRejected):
         await shop.gateway.pause_membership(found, until=None, idempotency_key="pause-again")

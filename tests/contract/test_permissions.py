@@ -52,6 +52,7 @@ USES: tuple[Use, ...] = (
     lambda gateway: gateway.refunds_of("pay_x"),
     lambda gateway: gateway.invoice("inv_x"),
     lambda gateway: gateway.methods_of("mber_x"),
+    lambda gateway: gateway.start_card_setup("http://127.0.0.1/", metadata={}, idempotency_key="setup"),
     lambda gateway: gateway.promos(),
     lambda gateway: gateway.create_promo(PromoRequest("CODE", Money(100, "usd"), []), idempotency_key="promo"),
     lambda gateway: gateway.archive_promo("promo_x"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tools import generate_docs, links
 from tools.generate_docs import UnknownRegion
-from tools.sections import table
+from tools.markdown import table
 
 SECTIONS = {"greeting": lambda: "Hello."}
 

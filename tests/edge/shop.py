@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from argon2 import PasswordHasher
 from fastapi import APIRouter
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quntedge.access.service import AccessService
@@ -17,11 +17,13 @@ from quntedge.accounts.api_keys import ApiKeyService
 from quntedge.accounts.passwords import Passwords
 from quntedge.accounts.service import AccountService
 from quntedge.api import routes as api
+from quntedge.cancellations.feature import Cancellations
 from quntedge.catalog import queries as catalog
 from quntedge.catalog.queries import PlanView
 from quntedge.catalog.service import CatalogService
 from quntedge.catalog.toml import packaged
 from quntedge.checkout.service import CheckoutService
+from quntedge.dunning.feature import Dunning
 from quntedge.edge.app import Application, build
 from quntedge.edge.bare import BareRoute
 from quntedge.edge.cookies import session_cookie
@@ -32,14 +34,23 @@ from quntedge.gateway.whop.config import WhopSettings
 from quntedge.invoices.models import Invoice
 from quntedge.kit.clock import FrozenClock
 from quntedge.kit.ids import new_id
+from quntedge.notifications.editing import MailTemplateService
+from quntedge.pauses.service import PauseService
 from quntedge.payments.models import PaymentTransaction
+from quntedge.payments.service import PaymentService
+from quntedge.plan_changes.feature import PlanChanges
+from quntedge.processes.runner import ProcessRunner
 from quntedge.refunds.models import Refund
 from quntedge.settings import Settings
+from quntedge.storage.jobs import JobQueue, create_job_app
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.models import Subscription, SubscriptionEvent
+from quntedge.subscriptions.queries import live_subscribers
+from quntedge.subscriptions.service import SubscriptionService
 from quntedge.web import routes as web
 from quntedge.web.pages import Pages
+from quntedge.wiring import renderer_for
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "three quiet green lamps"
@@ -124,11 +135,15 @@ class Shop:
         await self._insert(Subscription, row)
         return str(row["id"])
 
-    async def event(self, user_id: str, subscription_id: str, at: datetime, kind: str = "subscription.renewed") -> str:
+    async def event(
+        self, user_id: str, subscription_id: str, at: datetime, kind: str = "subscription.renewed", **values: Any
+    ) -> str:
         now = self.clock.now()
+        earlier = select(func.count() + 1).where(SubscriptionEvent.subscription_id == subscription_id)
         row = {
             "id": new_id("sev", now),
             "subscription_id": subscription_id,
+            "version": earlier.scalar_subquery(),
             "user_id": user_id,
             "kind": kind,
             "actor": "gateway",
@@ -136,7 +151,7 @@ class Shop:
             "before": None,
             "after": {"status": "active"},
             "at": at,
-        }
+        } | values
         await self._insert(SubscriptionEvent, row)
         return str(row["id"])
 
@@ -224,10 +239,12 @@ async def open_shop(
 ) -> AsyncIterator[Shop]:
     """A shop. With an emulator the catalogue is on sale there, else no checkout can be opened."""
     gateway = _gateway(settings, emulator)
-    catalogue = CatalogService(units, gateway)
+    catalogue = CatalogService(units, gateway, count_subscribers=live_subscribers)
     await catalogue.apply(packaged())
     if emulator is not None:
         await catalogue.sync_gateway()
+    jobs = JobQueue(create_job_app(settings.database_url or ""))
+    processes = ProcessRunner(units, engine, jobs)
     services = replace(
         Services(
             settings=settings,
@@ -237,9 +254,17 @@ async def open_shop(
             vault=vault,
             accounts=AccountService(vault, settings.secret_key.get_secret_value(), Passwords(CHEAP)),
             api_keys=ApiKeyService(),
+            catalog=catalogue,
             checkout=CheckoutService(units, gateway, settings.base_url, retire_later=no_retiring),
             access=AccessService(engine, clock),
+            pauses=PauseService(units, processes, gateway, SubscriptionService()),
+            dunning=Dunning(units, processes, gateway, SubscriptionService(), PaymentService(), settings.base_url),
+            cancellations=Cancellations(units, processes, gateway, SubscriptionService(), vault),
+            plan_changes=PlanChanges(
+                units, processes, gateway, SubscriptionService(), jobs, base_url=settings.base_url
+            ),
             gateway=gateway,
+            mails=MailTemplateService(renderer_for(settings)),
             checkout_origins=(emulator.url if emulator is not None else "https://checkout.example",),
         ),
         **(changes or {}),

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from quntedge.gateway.acts import ChargeRequest, FailureBehavior, GatewayPromo, PromoRequest, StoredMethod
+from quntedge.gateway.acts import ChargeRequest, FailureBehavior, GatewayPromo, PercentOff, PromoRequest, StoredMethod
 from quntedge.gateway.errors import GatewayInvalidAnswer, GatewayOutcomeUnknown, GatewayRateLimited, GatewayRejected
 from quntedge.kit.money import Money
 from tests.gateway import payloads
@@ -141,6 +141,26 @@ CASES: dict[str, tuple[Use, httpx.Response, str, Any, bool]] = {
             "stock": 2,
             "unlimited_stock": False,
             "expires_at": "2026-11-01T12:00:00+00:00",
+        },
+        True,
+    ),
+    "make a promo of a percentage": (
+        lambda gateway: gateway.create_promo(
+            PromoRequest("STAY", PercentOff(2000, "usd"), ["plan_P1"], periods=3), idempotency_key="key"
+        ),
+        httpx.Response(201, json=PROMO),
+        "POST /promo_codes",
+        {
+            "account_id": ACCOUNT_ID,
+            "code": "STAY",
+            "promo_type": "percentage",
+            "amount_off": 0.2,
+            "base_currency": "usd",
+            "promo_duration_months": 3,
+            "new_users_only": False,
+            "plan_ids": ["plan_P1"],
+            "stock": 1,
+            "unlimited_stock": False,
         },
         True,
     ),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from quntedge.gateway.port import UnusableEvent
 from quntedge.gateway.whop.documents import load_json
-from quntedge.gateway.whop.money import WrongMoneyType, money_from, request_number
+from quntedge.gateway.whop.money import WrongMoneyType, money_from, request_fraction, request_number
 from quntedge.kit.money import InvalidMoney, Money
 from tests.gateway.payloads import money
 
@@ -89,3 +89,16 @@ def test_what_is_no_json_is_unusable(text: bytes) -> None:
 
 def test_fractions_are_read_as_exact_decimals() -> None:
     assert load_json(b"[31.61, 1, 1e2]") == [Decimal("31.61"), 1, Decimal("1E+2")]
+
+
+@pytest.mark.parametrize(
+    ("basis_points", "sent"), [(1, "0.0001"), (1250, "0.125"), (2000, "0.2"), (3333, "0.3333"), (10_000, "1")]
+)
+def test_a_percentage_is_sent_as_the_fraction_it_is(basis_points: int, sent: str) -> None:
+    assert json.dumps(request_fraction(basis_points)) == sent
+
+
+@pytest.mark.parametrize("basis_points", [-1, 0, 10_001])
+def test_no_discount_is_nothing_or_more_than_everything(basis_points: int) -> None:
+    with pytest.raises(ValueError, match="at most everything"):
+        request_fraction(basis_points)

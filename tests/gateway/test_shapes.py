@@ -50,6 +50,7 @@ MEMBERSHIP = MembershipSnapshot(
     metadata={"intent_id": "ci_42"},
     created_at=at("2026-09-29T10:15:20Z"),
     updated_at=at("2026-09-29T10:15:30Z"),
+    paused=False,
 )
 
 PAYMENT = PaymentSnapshot(
@@ -88,11 +89,19 @@ def test_a_native_membership() -> None:
     assert membership_snapshot(payloads.native_membership()) == MEMBERSHIP
 
 
+@pytest.mark.parametrize(
+    ("action", "paused"),
+    [("paused_at", True), ("renewing_on", False), ("trial_ends_at", False), ("canceling_on", None), (None, None)],
+)
+def test_the_latest_action_tells_of_a_pause(action: str | None, paused: bool | None) -> None:
+    """Of what is set to cancel the latest action says nothing about a pause: nothing is concluded from it."""
+    assert membership_snapshot(payloads.native_membership(most_recent_action=action)).paused is paused
+
+
 def test_a_legacy_membership_says_the_same_and_a_little_more() -> None:
     assert membership_snapshot(payloads.legacy_membership()) == changed(
         MEMBERSHIP,
         shape="legacy",
-        paused=False,
         checkout_id="ch_1",
         renewal_price=None,
         customer_email="kim@example.org",

@@ -110,6 +110,7 @@ async def test_the_clock_is_asked_to_stop_for_what_a_chore_waits_for(clock: Froz
         # What was due when it last ran has had its chance; and it does not come sooner than its pace allows.
         assert ticker.next_wanted({Awaited.MAILS: began}) is None
         assert ticker.next_wanted({Awaited.MAILS: began + HOUR / 2}) == began + HOUR
+        assert ticker.next_wanted({Awaited.MAILS: began + 3 * HOUR}) == began + 3 * HOUR, "the earlier one is settled"
         assert ticker.next_wanted({Awaited.MAILS: None}) is None
         # Later news do not put off what earlier news asked for.
         assert ticker.next_wanted({Awaited.NEWS: began + day}) == began + day

@@ -28,6 +28,7 @@ from quntedge.processes.runner import RUN, ProcessRunner
 from quntedge.storage.jobs import JobQueue, create_job_app
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from quntedge.storage.vault import Vault
+from quntedge.trials.signals import INSPECT
 from tests.jobs.conftest import jobs_in, until
 from tests.notifications.world import add_plan, add_user, queue_confirmations, rows
 
@@ -81,12 +82,17 @@ class Setting:
                 jobs=queue,
                 mail=mail,
                 retire_checkout=self._retire,
+                inspect_buyer=self._inspect,
+                wake_plan_change=self._inspect,
                 processes=ProcessRunner(self.units, self.engine, queue),
                 inbox=self.inbox,
                 sweeps=self.sweeps,
                 restart_seconds=0.05,
             )
         )
+
+    async def _inspect(self, membership_id: str) -> None:
+        """Nobody begins anything in these tests."""
 
     async def _retire(self, checkout_id: str) -> None:
         if self.on_retire is not None:
@@ -268,8 +274,10 @@ def test_the_job_names_are_what_the_features_enqueue(setting: Setting) -> None:
         jobs=queue,
         mail=MailSender(setting.units, setting.vault, None, None),  # type: ignore[arg-type]
         retire_checkout=setting._retire,
+        inspect_buyer=setting._inspect,
+        wake_plan_change=setting._inspect,
         processes=ProcessRunner(setting.units, setting.engine, queue),
         inbox=setting.inbox,
     )
     Worker(services)
-    assert {SEND_DUE, RETIRE_CHECKOUT, RUN} <= queue.app.tasks.keys()
+    assert {SEND_DUE, RETIRE_CHECKOUT, RUN, INSPECT} <= queue.app.tasks.keys()

@@ -76,7 +76,7 @@ async def _every_mail_went_out_once_at_its_own_time(product: Product, crowd: lis
     assert {mail["kind"] for mail in every if mail["state"] != "sent"} <= {"payment_failed"}
     assert all(near(mail["sent_at"], mail["created_at"]) for mail in sent)
     renewals = sorted(charge.paid_at for charge in charges(product) if charge.renewal and charge.paid_at)
-    told = [mail for mail in sent if mail["kind"] == "renewal_paid"]
+    told = [mail for mail in sent if mail["kind"] in {"renewal_paid", "trial_converted", "payment_recovered"}]
     assert len(told) == len(renewals)
     assert all(near(mail["sent_at"], at) for mail, at in zip(told, renewals, strict=True))
     assert all(near(mail["sent_at"], datetime.fromisoformat(mail["params"]["paid_at"])) for mail in told)
@@ -85,6 +85,7 @@ async def _every_mail_went_out_once_at_its_own_time(product: Product, crowd: lis
     trials = sum(buyer.plan == "monthly" for buyer in crowd)
     assert counts["payment_failed"] == failures > 0
     assert (counts["trial_started"], counts["subscription_confirmed"]) == (trials, len(crowd) - trials)
+    assert counts["trial_ending"] == sum(buyer.plan == "monthly" and buyer.fate != "leaves" for buyer in crowd)
     # The mail server saw the same mails in the order of time, each dated when it was sent. Those of one instant travel
     # side by side.
     assert len(product.post.mails) == len(sent)

@@ -125,6 +125,7 @@ def _members(decision: Decision) -> dict[str, Any]:
         "reason": decision.reason.value,
         "until": None if decision.until is None else _time(decision.until),
         "grace": decision.grace,
+        "value": decision.value,
     }
 
 
@@ -201,6 +202,7 @@ _DECISION_EXAMPLE = {
     "reason": "subscription_active",
     "until": "2026-10-01T12:00:00Z",
     "grace": False,
+    "value": None,
 }
 _ALL_EXAMPLE = {"user": "usr_01k4a2f0e8f9xa3s6m1q2r7v5z", "features": {"advanced_analytics": _DECISION_EXAMPLE}}
 _ONE_EXAMPLE = {"user": "usr_01k4a2f0e8f9xa3s6m1q2r7v5z", "feature": "advanced_analytics", **_DECISION_EXAMPLE}

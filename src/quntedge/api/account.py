@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from quntedge.accounts.people import people
 from quntedge.accounts.rules import normal_email
 from quntedge.accounts.service import SignedIn
-from quntedge.api.account_models import MeOut, SessionOut, SignInIn, SignUpIn
+from quntedge.api.account_models import AccountChangeIn, MeOut, SessionOut, SignInIn, SignUpIn
 from quntedge.edge.callers import LimitByClient, SignedInCustomer, guest_of, json_visitor
 from quntedge.edge.cookies import clear_session, clear_visitor, set_session
 from quntedge.edge.errors import NotSignedIn
@@ -62,6 +62,13 @@ async def sign_out(request: Request, unit: Unit, caller: SignedInCustomer) -> Re
     answer = Response(status_code=204)
     clear_session(answer, services.settings)
     return answer
+
+
+@router.patch("/me", responses=problems(401, 403, 422, 503), summary="Change what we know of the customer")
+async def change_me(request: Request, unit: Unit, caller: SignedInCustomer, body: AccountChangeIn) -> MeOut:
+    """The time zone decides at which hours a failed payment is tried again."""
+    await services_of(request).accounts.set_time_zone(unit, caller.user_id, body.time_zone)
+    return await me(request, unit, caller)
 
 
 @router.get("/me", responses=problems(401, 503), summary="Who is signed in")

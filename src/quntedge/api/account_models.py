@@ -45,6 +45,14 @@ class SignInIn(In):
     password: str = Field(max_length=1024)
 
 
+class AccountChangeIn(In):
+    """What a customer tells of themselves. `time_zone` null goes back to the installation's."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"time_zone": "Europe/Paris"}]})
+
+    time_zone: str | None = Field(max_length=64)
+
+
 class SessionOut(Out):
     """A new session; its token is in the cookie. Send `csrf_token` as X-CSRF-Token with whatever changes something."""
 
@@ -60,11 +68,17 @@ class MeOut(Out):
     email: str | None
     name: str | None
     locale: str
+    time_zone: str | None
     csrf_token: str
 
     @classmethod
     def of(cls, person: Person, csrf_token: str) -> "MeOut":
         """A person and the token of their session."""
         return cls(
-            user=person.user_id, email=person.email, name=person.name, locale=person.locale, csrf_token=csrf_token
+            user=person.user_id,
+            email=person.email,
+            name=person.name,
+            locale=person.locale,
+            time_zone=person.time_zone,
+            csrf_token=csrf_token,
         )

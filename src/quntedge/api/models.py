@@ -6,7 +6,8 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from quntedge.access.rules import Decision, Reason
-from quntedge.catalog.queries import PlanView
+from quntedge.catalog.features import FeatureValue
+from quntedge.catalog.queries import FeatureView, PlanView
 from quntedge.checkout.queries import CheckoutView
 from quntedge.invoices.models import Invoice
 from quntedge.kit.money import Money
@@ -18,6 +19,14 @@ Item = TypeVar("Item")
 
 PlanCode = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="Code of a plan.", examples=["monthly"])
+]
+CurrencyCode = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z]{3}$",
+        description="One of the currencies the plan is sold in (ISO 4217, lower case); without it the plan's own.",
+        examples=["eur"],
+    ),
 ]
 
 
@@ -58,21 +67,42 @@ class Listing(Out, Generic[Item]):
 
 
 class FeatureOut(Out):
-    """A feature as it is sold."""
+    """A feature as it is sold. `value` is a limit's number (null: without limit) or a config's text."""
 
     code: str = Field(examples=["advanced_analytics"])
     name: str
     description: str
+    kind: str = Field(examples=["boolean"], description="boolean, limit or config.")
+    unit: str = Field(examples=[""], description="What a limit counts.")
+    value: FeatureValue = Field(examples=[None])
+
+    @classmethod
+    def of(cls, feature: FeatureView) -> "FeatureOut":
+        """A feature of a plan."""
+        return cls(
+            code=feature.code,
+            name=feature.name,
+            description=feature.description,
+            kind=feature.kind,
+            unit=feature.unit,
+            value=feature.value,
+        )
 
 
 class PlanOut(Out):
-    """A plan. `period_days` is null for plans without renewal (free, lifetime)."""
+    """A plan. `period_days` is null for plans without renewal (free, lifetime).
+
+    `price` is in the plan's own currency, `prices` are all it can be bought at. `version` counts its terms: subscribers
+    keep the version they bought.
+    """
 
     code: str = Field(examples=["monthly"])
     name: str = Field(examples=["Monthly"])
     tagline: str
     kind: str = Field(examples=["recurring"], description="free, recurring or lifetime.")
     price: MoneyOut
+    prices: list[MoneyOut]
+    version: int = Field(examples=[1])
     period_days: int | None = Field(examples=[30])
     trial_days: int = Field(examples=[7])
     highlighted: bool
@@ -87,25 +117,38 @@ class PlanOut(Out):
             tagline=plan.tagline,
             kind=plan.kind,
             price=MoneyOut.of(plan.price),
+            prices=[MoneyOut.of(terms.price) for terms in plan.prices],
+            version=plan.version,
             period_days=plan.period_days,
             trial_days=plan.trial_days,
             highlighted=plan.highlighted,
-            features=[FeatureOut(code=f.code, name=f.name, description=f.description) for f in plan.features],
+            features=[FeatureOut.of(feature) for feature in plan.features],
         )
 
 
 class DecisionOut(Out):
-    """Whether a feature may be used, why, and until when this answer may be kept (null: until something happens)."""
+    """Whether a feature may be used, why, and until when this answer may be kept (null: until something happens).
+
+    `value` is how much of it: a limit's number or a config's text; null where it is only yes or no, and for a limit
+    that is unlimited.
+    """
 
     allowed: bool
     reason: Reason
     until: datetime | None
     grace: bool
+    value: FeatureValue
 
     @classmethod
     def of(cls, decision: Decision) -> "DecisionOut":
         """A decision as it is sent."""
-        return cls(allowed=decision.allowed, reason=decision.reason, until=decision.until, grace=decision.grace)
+        return cls(
+            allowed=decision.allowed,
+            reason=decision.reason,
+            until=decision.until,
+            grace=decision.grace,
+            value=decision.value,
+        )
 
 
 class SubscriptionOut(Out):
@@ -125,6 +168,8 @@ class SubscriptionOut(Out):
     period_end: datetime | None
     trial_end: datetime | None
     grace_until: datetime | None
+    paused_at: datetime | None
+    resume_at: datetime | None
     canceled_at: datetime | None
     ended_at: datetime | None
 
@@ -145,6 +190,8 @@ class SubscriptionOut(Out):
             period_end=row.period_end,
             trial_end=row.trial_end,
             grace_until=row.grace_until,
+            paused_at=row.paused_at,
+            resume_at=row.resume_at,
             canceled_at=row.canceled_at,
             ended_at=row.ended_at,
         )
@@ -288,6 +335,7 @@ class CheckoutIn(In):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"plan": "monthly"}]})
 
     plan: PlanCode
+    currency: CurrencyCode | None = None
 
 
 class CheckoutOut(Out):

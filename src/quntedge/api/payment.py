@@ -36,7 +36,7 @@ async def start_checkout(
     """Opens a hosted checkout. Send the customer to `purchase_url`; whether they paid is reported to us."""
     services = services_of(request)
     services.limits.hit(Limit.CHECKOUT, caller.user_id)
-    view = await services.checkout.start(caller.user_id, body.plan, idempotency_key)
+    view = await services.checkout.start(caller.user_id, body.plan, idempotency_key, body.currency)
     response.headers["Location"] = f"/api/payment/checkout/{view.id}"
     return CheckoutOut.of(view)
 

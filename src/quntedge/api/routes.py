@@ -2,14 +2,39 @@
 
 from fastapi import APIRouter
 
-from quntedge.api import access, account, gateway_return, operations, payment, subscription
+from quntedge.api import (
+    access,
+    account,
+    cancellations,
+    catalog,
+    dunning,
+    gateway_return,
+    mails,
+    operations,
+    pauses,
+    payment,
+    plan_changes,
+    subscription,
+)
 from quntedge.edge.bare import BareRoute
 from quntedge.edge.services import Services
 
 
 def routers() -> list[APIRouter]:
     """The framework's routes."""
-    return [subscription.router, payment.router, account.router, gateway_return.router, operations.router]
+    return [
+        subscription.router,
+        cancellations.router,
+        pauses.router,
+        plan_changes.router,
+        payment.router,
+        dunning.router,
+        account.router,
+        gateway_return.router,
+        catalog.router,
+        mails.router,
+        operations.router,
+    ]
 
 
 def bare_routes(services: Services) -> list[BareRoute]:

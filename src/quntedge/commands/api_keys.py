@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from quntedge.accounts.api_keys import SCOPES
+from quntedge.accounts.api_keys import DEFAULT_SCOPES, SCOPES
 from quntedge.commands.errors import Explained
 from quntedge.commands.output import aside, moment, out, table
 from quntedge.commands.output import show as show_table
@@ -17,11 +17,12 @@ app = typer.Typer(cls=Explained, no_args_is_help=True, help="API keys for the se
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for, so that it is recognised later.")],
     scope: Annotated[
-        list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; may be repeated. All of them by default.")
+        list[str] | None,
+        typer.Option(help=f"One of {', '.join(SCOPES)}; may be repeated. By default {' and '.join(DEFAULT_SCOPES)}."),
     ] = None,
 ) -> None:
     """Make a key. Its text is shown once and kept nowhere."""
-    run(_create(name, scope or list(SCOPES)))
+    run(_create(name, scope or list(DEFAULT_SCOPES)))
 
 
 @app.command("list")

@@ -11,6 +11,10 @@ import aiosmtplib
 import psycopg
 import sqlalchemy.exc
 
+from quntedge.catalog import queries as catalog
+from quntedge.dunning.cases import policy_of
+from quntedge.dunning.rules import outlives_gateway
+from quntedge.gateway.acts import FailureBehavior
 from quntedge.gateway.errors import GatewayError
 from quntedge.kit.following_clock import ClockUnreachable, FollowingClock
 from quntedge.notifications.smtp import MailServer
@@ -36,6 +40,8 @@ async def findings(runtime: Runtime) -> AsyncIterator[Finding]:
     """Looks at everything, one after the other. What fails is a finding, never an exception."""
     yield await _database(runtime.database_url)
     yield await _gateway(runtime)
+    for finding in await _unpaid_renewals(runtime):
+        yield finding
     yield await _mail(runtime.settings)
     for finding in webhook_endpoint(runtime.settings):
         yield finding
@@ -74,6 +80,32 @@ async def _gateway(runtime: Runtime) -> Finding:
             "bad", "Whop", f"WHOP_API_KEY belongs to {account_id}, WHOP_ACCOUNT_ID says {settings.whop_account_id}."
         )
     return Finding("ok", "Whop", f"{settings.whop_environment}, account {account_id}.")
+
+
+async def _unpaid_renewals(runtime: Runtime) -> list[Finding]:
+    """Whether plans promise more time for paying than Whop leaves. Silent where the rest has failed already."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            behavior = await runtime.gateway.failure_behavior()
+        async with runtime.units() as unit:
+            plans = await catalog.plans(unit.session)
+    except (TimeoutError, GatewayError, sqlalchemy.exc.SQLAlchemyError):
+        return []
+    if behavior is not FailureBehavior.CANCEL:
+        return [Finding("ok", "Renewals", "Whop keeps unpaid memberships; when to end them is decided here.")]
+    long = [
+        plan.code for plan in plans if plan.kind == "recurring" and outlives_gateway(plan.grace_days, policy_of(plan))
+    ]
+    if not long:
+        return [Finding("ok", "Renewals", "Whop cancels unpaid memberships after about five days.")]
+    return [
+        Finding(
+            "warn",
+            "Renewals",
+            f"Whop cancels unpaid memberships after about five days, before grace or retries of {', '.join(long)} are"
+            " over. Set subscription_failure_behavior to none at Whop, or shorten them in the catalogue.",
+        )
+    ]
 
 
 async def _mail(settings: Settings) -> Finding:

@@ -1,4 +1,5 @@
-"""The two cookies: who is signed in, and, before that, which browser a form was given to."""
+"""The cookies: who is signed in; before that, which browser a form was given to; what the next page has to say; and
+which language a visitor has chosen."""
 
 from starlette.responses import Response
 
@@ -6,6 +7,10 @@ from quntedge.settings import Settings
 
 SESSION_SECONDS = 90 * 24 * 3600
 """The cookie outlives any session; whether the session still counts is decided by its row."""
+
+LANGUAGE_SECONDS = 365 * 24 * 3600
+FLASH_SECONDS = 5 * 60
+"""News that nobody has come to read by then is no news any more."""
 
 
 def session_cookie(settings: Settings) -> str:
@@ -18,6 +23,16 @@ def visitor_cookie(settings: Settings) -> str:
     return "__Host-quntedge_visitor" if settings.secure_cookies else "quntedge_visitor"
 
 
+def flash_cookie(settings: Settings) -> str:
+    """Name of the cookie that carries one message to the next page."""
+    return "__Host-quntedge_flash" if settings.secure_cookies else "quntedge_flash"
+
+
+def language_cookie(settings: Settings) -> str:
+    """Name of the cookie that remembers the language somebody not signed in has chosen."""
+    return "__Host-quntedge_language" if settings.secure_cookies else "quntedge_language"
+
+
 def set_session(response: Response, settings: Settings, token: str) -> None:
     """Signs the browser in."""
     _set(response, settings, session_cookie(settings), token, SESSION_SECONDS)
@@ -28,6 +43,16 @@ def set_visitor(response: Response, settings: Settings, binding: str) -> None:
     _set(response, settings, visitor_cookie(settings), binding, None)
 
 
+def set_flash(response: Response, settings: Settings, value: str) -> None:
+    """Gives the browser something to bring to the next page."""
+    _set(response, settings, flash_cookie(settings), value, FLASH_SECONDS)
+
+
+def set_language(response: Response, settings: Settings, locale: str) -> None:
+    """Remembers the language for a year."""
+    _set(response, settings, language_cookie(settings), locale, LANGUAGE_SECONDS)
+
+
 def clear_session(response: Response, settings: Settings) -> None:
     """Signs the browser out."""
     _clear(response, settings, session_cookie(settings))
@@ -36,6 +61,11 @@ def clear_session(response: Response, settings: Settings) -> None:
 def clear_visitor(response: Response, settings: Settings) -> None:
     """Forgets the mark; a new one is made when needed."""
     _clear(response, settings, visitor_cookie(settings))
+
+
+def clear_flash(response: Response, settings: Settings) -> None:
+    """Forgets the message: it has been shown."""
+    _clear(response, settings, flash_cookie(settings))
 
 
 def _set(response: Response, settings: Settings, name: str, value: str, max_age: int | None) -> None:

@@ -9,11 +9,17 @@ from starlette.requests import HTTPConnection
 from quntedge.access.service import AccessService
 from quntedge.accounts.api_keys import ApiKeyService
 from quntedge.accounts.service import AccountService
+from quntedge.cancellations.feature import Cancellations
+from quntedge.catalog.service import CatalogService
 from quntedge.checkout.service import CheckoutService
+from quntedge.dunning.feature import Dunning
 from quntedge.edge.clients import Clients
 from quntedge.edge.limits import RateLimits
 from quntedge.gateway.port import Gateway
 from quntedge.kit.clock import Clock
+from quntedge.notifications.editing import MailTemplateService
+from quntedge.pauses.service import PauseService
+from quntedge.plan_changes.feature import PlanChanges
 from quntedge.settings import Settings
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from quntedge.storage.vault import Vault
@@ -34,9 +40,15 @@ class Services:
     vault: Vault
     accounts: AccountService
     api_keys: ApiKeyService
+    catalog: CatalogService
     checkout: CheckoutService
     access: AccessService
+    pauses: PauseService
+    cancellations: Cancellations
+    dunning: Dunning
+    plan_changes: PlanChanges
     gateway: Gateway
+    mails: MailTemplateService
     limits: RateLimits = field(default_factory=RateLimits)
     checkout_origins: tuple[str, ...] = ()
     clients: Clients = field(init=False)

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from quntedge.gateway.port import MembershipSnapshot, PaymentSnapshot
+from quntedge.gateway.port import GatewayCheckout, MembershipSnapshot, PaymentSnapshot
 from quntedge.kit.money import Money
 
 
@@ -50,17 +50,28 @@ class ChargeRequest:
     plan_id: str
     promo_code: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    quote_id: str | None = None
+    """A price quoted before; it leaves out the plan's trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class PercentOff:
+    """A share of every charge it applies to, in hundredths of a percent; the charges are in this currency."""
+
+    basis_points: int
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
 class PromoRequest:
-    """A promo code that takes a fixed amount off the first charge, `uses` times in all."""
+    """A promo code that takes something off the first charge, or the first `periods` ones; it has `uses` in all."""
 
     code: str
-    amount_off: Money
+    amount_off: Money | PercentOff
     plan_ids: Sequence[str]
     uses: int = 1
     expires_at: datetime | None = None
+    periods: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +154,14 @@ class PaymentActs(Protocol):
         """Charges a saved method. That it is answered does not mean that it is paid."""
         ...
 
+    async def quote_price(self, plan_id: str, *, promo_code: str | None, idempotency_key: str) -> str:
+        """Has the price of a plan fixed for a while, for one charge; the quote's id. A trial does not apply to it."""
+        ...
+
+    async def void_payment(self, payment_id: str, *, idempotency_key: str) -> PaymentSnapshot:
+        """Gives up a first payment that nobody has paid. Raises `GatewayRejected` when it cannot be given up."""
+        ...
+
     async def retry_payment(self, payment_id: str, *, idempotency_key: str) -> PaymentSnapshot:
         """Tries an open payment again. Raises `GatewayRejected` when the gateway does not allow that now."""
         ...
@@ -159,6 +178,16 @@ class MethodActs(Protocol):
 
     async def methods_of(self, member_id: str) -> list[StoredMethod]:
         """What a member has saved, newest first."""
+        ...
+
+
+class SetupActs(Protocol):
+    """Saving a means of payment without buying."""
+
+    async def start_card_setup(
+        self, redirect_url: str, *, metadata: Mapping[str, str], idempotency_key: str
+    ) -> GatewayCheckout:
+        """Opens a hosted page on which a buyer saves a card; the buyer comes back to `redirect_url`."""
         ...
 
 

@@ -80,7 +80,7 @@ class MembershipSnapshot:
     expires_at: datetime | None = None
     renewal_price: Money | None = None
     paused: bool | None = None
-    """None when the shape does not tell (native memberships never do)."""
+    """None when the snapshot does not tell: a native membership does by its latest action, not by each of them."""
     manage_url: str | None = None
     checkout_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -25,7 +25,7 @@ _LATEST_LOOK_SECONDS = 0.1
 # One statement, because it is asked several times at each of a year's instants, and because only one view of
 # everything shows that an event did not just turn into a mail. All of it is served by indexes or small tables.
 # Jobs go by the machine's time (see `JobQueue.bring_forward`), everything else by the clock.
-_LOOK = text(
+LOOK = text(
     """
     SELECT EXISTS (SELECT FROM webhook_event
                    WHERE state IN ('received', 'processing', 'retrying') AND due_at <= :now) AS events,
@@ -41,8 +41,12 @@ _LOOK = text(
             WHERE status = 'todo' AND scheduled_at > now()) AS job_in,
            (SELECT min(due_at) FROM notification WHERE :mails AND state IN ('queued', 'sending')) AS mail_at,
            (SELECT min(due_at) FROM process WHERE state = 'running') AS process_at,
+           (SELECT min(remind_at) FROM trial) AS trial_at,
+           (SELECT min(remind_at) FROM pause) AS pause_reminder_at,
+           (SELECT min(check_at) FROM pause) AS pause_check_at,
            (SELECT min(expires_at) FROM checkout_intent WHERE state IN ('created', 'open', 'unknown')) AS checkout_at,
-           (SELECT min(grace_until) FROM subscription WHERE status = 'past_due' AND grace_until > :now) AS grace_at,
+           (SELECT min(next_due_at) FROM dunning_case WHERE state = 'open') AS dunning_at,
+           (SELECT min(renewal_check_at) FROM subscription WHERE renewal_check_at IS NOT NULL) AS renewal_at,
            (SELECT received_at FROM webhook_event ORDER BY id DESC LIMIT 1) AS news_at
     """
 )
@@ -92,7 +96,7 @@ class Quiet:
 
     async def _look(self) -> Row[Any]:
         async with self._units() as unit:
-            found = await (await unit.connection()).execute(_LOOK, {"now": unit.clock.now(), "mails": self._mails})
+            found = await (await unit.connection()).execute(LOOK, {"now": unit.clock.now(), "mails": self._mails})
             return found.one()
 
     def _next_due(self, look: Row[Any]) -> datetime | None:
@@ -101,8 +105,13 @@ class Quiet:
                 Awaited.MAILS: look.mail_at,
                 Awaited.CHECKOUTS: look.checkout_at,
                 Awaited.PROCESSES: look.process_at,
+                Awaited.DUNNING: look.dunning_at,
+                Awaited.TRIALS: look.trial_at,
+                Awaited.PAUSE_REMINDERS: look.pause_reminder_at,
+                Awaited.PAUSE_CHECKS: look.pause_check_at,
+                Awaited.RENEWALS: look.renewal_at,
                 Awaited.NEWS: look.news_at and look.news_at + AFTER_NEWS,
             }
         )
         job_at = look.job_in and self._units.clock.now() + look.job_in
-        return min((at for at in (look.event_at, job_at, look.grace_at, chores) if at is not None), default=None)
+        return min((at for at in (look.event_at, job_at, chores) if at is not None), default=None)

@@ -65,6 +65,16 @@ def comparing(name: str, every: timedelta, run: Callable[[], Awaitable[int]]) ->
     return Sweep(name, every, run, waits_for=Awaited.NEWS, in_leaps=NEVER)
 
 
+def reminding(name: str, units: UnitOfWorkFactory, remind: Chore, waits_for: Awaited) -> Sweep:
+    """A chore that tells people of what is about to happen."""
+    return in_unit(name, timedelta(minutes=1), units, remind, waits_for=waits_for, in_leaps=NEVER)
+
+
+def checking(name: str, check_due: Callable[[], Awaitable[int]], waits_for: Awaited) -> Sweep:
+    """A chore that looks at the gateway whether something has happened that should have."""
+    return Sweep(name, timedelta(minutes=1), check_due, waits_for=waits_for, in_leaps=NEVER)
+
+
 def in_unit(
     name: str,
     every: timedelta,

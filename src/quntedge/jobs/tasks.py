@@ -7,9 +7,11 @@ import procrastinate
 
 from quntedge.gateway.errors import GatewayError
 from quntedge.notifications.service import SEND_DUE
+from quntedge.plan_changes.changes import WAKE as WAKE_PLAN_CHANGE
 from quntedge.processes.runner import RUN as RUN_PROCESS
 from quntedge.storage.jobs import JobQueue
 from quntedge.storage.unit_of_work import UnitOfWork
+from quntedge.trials.signals import INSPECT as INSPECT_BUYER
 
 RETIRE_CHECKOUT = "checkout.retire"
 """Name of the job that makes a used checkout link unusable."""
@@ -25,6 +27,8 @@ class Handlers:
     send_due: Callable[[], Awaitable[int]]
     retire_checkout: Callable[[str], Awaitable[None]]
     run_process: Callable[[str], Awaitable[object]]
+    inspect_buyer: Callable[[str], Awaitable[object]]
+    wake_plan_change: Callable[[str], Awaitable[object]]
 
 
 def register(app: procrastinate.App, handlers: Handlers) -> None:
@@ -38,6 +42,14 @@ def register(app: procrastinate.App, handlers: Handlers) -> None:
     async def retire_checkout(checkout_id: str) -> None:
         await handlers.retire_checkout(checkout_id)
 
+    @app.task(name=INSPECT_BUYER, retry=_GATEWAY_RETRY)
+    async def inspect_buyer(membership_id: str) -> None:
+        await handlers.inspect_buyer(membership_id)
+
+    @app.task(name=WAKE_PLAN_CHANGE)
+    async def wake_plan_change(change_id: str) -> None:
+        await handlers.wake_plan_change(change_id)
+
     @app.task(name=RUN_PROCESS)
     async def run_process(process_id: str) -> None:
         await handlers.run_process(process_id)
@@ -48,5 +60,14 @@ def retire_later(jobs: JobQueue) -> Callable[[UnitOfWork, list[str]], Awaitable[
 
     async def defer(unit: UnitOfWork, checkout_ids: list[str]) -> None:
         await jobs.defer_many(unit, RETIRE_CHECKOUT, [{"checkout_id": checkout_id} for checkout_id in checkout_ids])
+
+    return defer
+
+
+def inspect_later(jobs: JobQueue) -> Callable[[UnitOfWork, list[str]], Awaitable[None]]:
+    """The hook by which the trials feature has beginnings looked at, one job each, in the unit's transaction."""
+
+    async def defer(unit: UnitOfWork, membership_ids: list[str]) -> None:
+        await jobs.defer_many(unit, INSPECT_BUYER, [{"membership_id": named} for named in membership_ids])
 
     return defer

@@ -22,6 +22,11 @@ class Awaited(Enum):
     CHECKOUTS = "checkouts"
     NEWS = "news"
     PROCESSES = "processes"
+    DUNNING = "dunning"
+    TRIALS = "trials"
+    PAUSE_REMINDERS = "pause_reminders"
+    PAUSE_CHECKS = "pause_checks"
+    RENEWALS = "renewals"
 
 
 NEVER = timedelta.max
@@ -89,7 +94,8 @@ class Ticker:
     def next_wanted(self, awaited: Mapping[Awaited, datetime | None]) -> datetime | None:
         """When the next sweep has to run to be on time for what is `awaited`; None when none has to.
 
-        What was due before a sweep last began has had its chance. A time once wanted is not put off by later news.
+        What was due before a sweep last began has had its chance. A time once wanted is not put off by later news;
+        anything else may have been settled in another way.
         """
         for sweep in self._sweeps:
             at = awaited.get(sweep.waits_for) if sweep.waits_for is not None else None
@@ -98,7 +104,8 @@ class Ticker:
                 self._wanted.pop(sweep.name, None)
             elif last is not None and last < at:
                 at = max(at, last + sweep.every)
-                self._wanted[sweep.name] = min(at, self._wanted.get(sweep.name, at))
+                held = self._wanted.get(sweep.name, at) if sweep.waits_for is Awaited.NEWS else at
+                self._wanted[sweep.name] = min(at, held)
         return min(self._wanted.values(), default=None)
 
     def wake(self) -> None:

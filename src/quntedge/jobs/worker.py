@@ -43,6 +43,8 @@ class WorkerServices:
     jobs: JobQueue
     mail: MailSender
     retire_checkout: Callable[[str], Awaitable[None]]
+    inspect_buyer: Callable[[str], Awaitable[object]]
+    wake_plan_change: Callable[[str], Awaitable[object]]
     processes: ProcessRunner
     inbox: Loop
     sweeps: Sequence[Sweep] = field(default=())
@@ -63,6 +65,8 @@ class Worker:
                 send_due=self._send_due,
                 retire_checkout=services.retire_checkout,
                 run_process=services.processes.run,
+                inspect_buyer=services.inspect_buyer,
+                wake_plan_change=services.wake_plan_change,
             ),
         )
         self._ticker = Ticker(

@@ -35,6 +35,12 @@ GATEWAY_CALLS = Counter(
 GATEWAY_DIFFERENCES = Counter(
     "quntedge_gateway_differences", "Differences that reconciliation found, by kind.", ["kind"], registry=REGISTRY
 )
+RENEWAL_GAPS = Counter(
+    "quntedge_renewal_gaps",
+    "Renewals that nobody told us of in time, by what Whop said when asked: seen_now or not_seen.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 WEBHOOK_ENDPOINT_HEALTHY = Gauge(
     "quntedge_webhook_endpoint_healthy",
     "1 while Whop delivers to our endpoint; 0 while it is missing, disabled or failing; NaN when nobody could ask.",
@@ -42,3 +48,6 @@ WEBHOOK_ENDPOINT_HEALTHY = Gauge(
 )
 WEBHOOK_ENDPOINT_HEALTHY.set(float("nan"))
 MAILS = Counter("quntedge_mails", "Mails by what became of them.", ["outcome"], registry=REGISTRY)
+TRIAL_SIGNALS = Counter(
+    "quntedge_trial_signals", "Signs that somebody tries a trial more than once, by kind.", ["kind"], registry=REGISTRY
+)

@@ -4,15 +4,17 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from quntedge.accounts.errors import EmailTaken, WrongCredentials
-from quntedge.accounts.rules import LOCALES, PASSWORD_MINIMUM, InvalidAccount, normal_email
+from quntedge.accounts.rules import PASSWORD_MINIMUM, InvalidAccount, check_locale, normal_email
 from quntedge.accounts.service import SignedIn
 from quntedge.edge.callers import LimitByClient, PageGuest, SignedInCustomer, guest_of
-from quntedge.edge.cookies import clear_session, clear_visitor, set_session
+from quntedge.edge.cookies import clear_session, clear_visitor, set_language, set_session
 from quntedge.edge.limits import Limit
 from quntedge.edge.services import Services, services_of
 from quntedge.edge.transactions import Unit
+from quntedge.web import i18n
+from quntedge.web.flash import set_flash
 from quntedge.web.forms import FormView, errors_by_field, read_form
-from quntedge.web.languages import preferred
+from quntedge.web.i18n import gettext
 from quntedge.web.links import HOME, local_path
 from quntedge.web.pages import pages_of
 
@@ -42,7 +44,7 @@ async def sign_up(request: Request, unit: Unit, guest: PageGuest) -> Response:
     services.limits.hit(Limit.SIGN_IN_EMAIL, _email_bucket(services, email))
     try:
         signed_in = await services.accounts.sign_up(
-            unit, email, form.get("password", ""), name, _locale(request), terms == "yes", _address(request)
+            unit, email, form.get("password", ""), name, i18n.spoken(), terms == "yes", _address(request)
         )
     except (InvalidAccount, EmailTaken) as error:
         await unit.rollback()
@@ -74,9 +76,22 @@ async def sign_in(request: Request, unit: Unit, guest: PageGuest) -> Response:
         )
     except WrongCredentials as error:
         await unit.rollback()
-        view = FormView({"email": email}, {"password": f"{error.title}."})
+        view = FormView({"email": email}, {"password": gettext(f"{error.title}.")})
         return await _sign_in_page(request, view, form.get("next"), status=422)
     return _signed_in(services, signed_in, local_path(form.get("next")))
+
+
+@router.post("/language")
+async def choose_language(request: Request, unit: Unit, guest: PageGuest) -> Response:
+    """Changes the language: a customer's for pages and mails, a visitor's for this browser."""
+    form = await read_form(request)
+    services, locale = services_of(request), form.get("locale", "")
+    check_locale(locale)
+    if guest.user is not None:
+        await services.accounts.set_locale(unit, guest.user.user_id, locale)
+    response = RedirectResponse(local_path(form.get("next"), default="/"), status_code=303)
+    set_language(response, services.settings, locale)
+    return response
 
 
 @router.post("/sign-out")
@@ -88,6 +103,7 @@ async def sign_out(request: Request, unit: Unit, caller: SignedInCustomer) -> Re
         await services.accounts.sign_out(unit, guest.session_token)
     response = RedirectResponse("/pricing", status_code=303)
     clear_session(response, services.settings)
+    set_flash(response, request, "signed_out", kind="info")
     return response
 
 
@@ -114,11 +130,6 @@ async def _sign_in_page(request: Request, form: FormView, target: str | None, *,
 
 def _email_bucket(services: Services, email: str) -> str:
     return services.vault.email_index(normal_email(email)).hex()
-
-
-def _locale(request: Request) -> str:
-    """The language to write mails in. The pages have no switch: the browser knows what its owner reads."""
-    return preferred(",".join(request.headers.getlist("accept-language")), LOCALES)
 
 
 def _address(request: Request) -> str | None:

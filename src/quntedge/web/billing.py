@@ -1,6 +1,7 @@
-"""The billing pages."""
+"""The billing pages. What they offer to do with a subscription comes from providers: see `quntedge.web.actions`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,14 +19,19 @@ from quntedge.edge.standing import Standing, standing_of
 from quntedge.edge.transactions import Unit
 from quntedge.invoices.models import Invoice
 from quntedge.kit.money import Money
+from quntedge.pauses.rules import interrupted_at
 from quntedge.payments.models import PaymentTransaction
+from quntedge.plan_changes.views import planned_plan
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.models import Subscription
 from quntedge.web import words
+from quntedge.web.actions import Action, Offer, Situation, for_page, offers_of
+from quntedge.web.i18n import gettext
 from quntedge.web.pages import pages_of
 
 router = APIRouter(include_in_schema=False)
 
+ENDED = ("canceled", "expired")
 _RECENT = 5
 _PAGE = 20
 
@@ -36,12 +42,14 @@ async def billing(request: Request, unit: Unit, caller: SignedInCustomer) -> Res
     standing = await standing_of(services_of(request), unit, caller.user_id)
     payments = await reads.transactions(unit.session, caller.user_id, None, _RECENT)
     invoices = await reads.invoices(unit.session, caller.user_id, None, _RECENT)
+    offers = await offers_of(request, Situation(services_of(request), unit, caller.user_id, standing))
     context = {
         "subscription": await _subscription(unit, standing),
         "features": feature_rows(await catalog.features(unit.session), standing),
         "transactions": await _transaction_rows(unit, payments.data),
         "invoices": [_invoice_row(row) for row in invoices.data],
         "next_cursor": payments.next_cursor,
+        **for_page(offers),
     }
     return await pages_of(request).page(request, "billing.html", context, unit=unit)
 
@@ -85,6 +93,15 @@ async def manage(request: Request, caller: SignedInCustomer) -> Response:
     return RedirectResponse(membership.manage_url, status_code=303)
 
 
+async def portal(situation: Situation) -> Sequence[Offer]:
+    """The gateway's own portal, for what only the gateway can do."""
+    row = situation.standing.subscription
+    if row is None or row.status in ENDED:
+        return ()
+    note = gettext("Your card and the receipts are kept by Whop, our payment provider.")
+    return (Action(gettext("Card and receipts"), "/billing/manage", note=note),)
+
+
 async def _subscription(unit: UnitOfWork, standing: Standing) -> dict[str, Any] | None:
     if standing.subscription is None or standing.plan is None:
         free = await catalog.free_plan(unit.session)
@@ -93,33 +110,41 @@ async def _subscription(unit: UnitOfWork, standing: Standing) -> dict[str, Any] 
     return {
         "plan_name": plan.name,
         "status": row.status,
-        "manageable": row.status not in ("canceled", "expired"),
         "status_label": words.subscription_status(row.status),
-        "price": _renewal_price(row, plan),
+        "price": renewal_price(row, plan),
         "interval_label": words.interval(plan),
         "current_period_end": row.period_end,
         "cancel_at_period_end": row.cancel_at_period_end,
         "trial_end": row.trial_end,
-        "grace_until": row.grace_until,
+        "grace_until": row.grace_until if _lies_ahead(row.grace_until, unit) else None,
+        "grace_over": row.grace_until is not None and not _lies_ahead(row.grace_until, unit),
+        "resume_at": row.resume_at,
+        "moves_to": await planned_plan(unit.session, row.id),
+        "keeps_access": interrupted_at(row.pause_access_until, row.resume_at) is None,
         "access_until": access_until(row, unit.clock.now()),
         "problem": words.problem(standing.problem),
     }
 
 
+def _lies_ahead(moment: datetime | None, unit: UnitOfWork) -> bool:
+    return moment is not None and moment > unit.clock.now()
+
+
 def _free_panel(plan: PlanView) -> dict[str, Any]:
     """Everybody without a subscription is on the free plan."""
-    nothing = dict.fromkeys(("price", "current_period_end", "trial_end", "grace_until", "access_until", "problem"))
+    dates = ("current_period_end", "trial_end", "grace_until", "access_until", "resume_at")
+    nothing = dict.fromkeys(("price", "problem", "moves_to", *dates))
     return nothing | {
         "plan_name": plan.name,
         "status": "active",
-        "manageable": False,
         "status_label": words.subscription_status("active"),
         "interval_label": words.interval(plan),
         "cancel_at_period_end": False,
+        "grace_over": False,
     }
 
 
-def _renewal_price(row: Subscription, plan: PlanView) -> Money:
+def renewal_price(row: Subscription, plan: PlanView) -> Money:
     if row.renewal_price_minor is not None and row.currency is not None:
         return Money(row.renewal_price_minor, row.currency)
     return plan.price
@@ -127,7 +152,8 @@ def _renewal_price(row: Subscription, plan: PlanView) -> Money:
 
 def access_until(row: Subscription, now: datetime) -> datetime | None:
     """The day on which access ends, if one is known and lies ahead; None while it is to go on."""
-    end = row.period_end if row.cancel_at_period_end else row.ended_at
+    by_pause = interrupted_at(row.pause_access_until, row.resume_at)
+    end = row.period_end if row.cancel_at_period_end else row.ended_at or by_pause
     return end if end is not None and end > now else None
 
 
@@ -144,7 +170,7 @@ def _feature_row(feature: FeatureView, decisions: Mapping[str, Decision], is_end
     decision = decisions.get(feature.code)
     allowed = decision is not None and decision.allowed
     return {
-        "name": feature.name,
+        "name": words.feature_label(replace(feature, value=decision.value)) if decision and allowed else feature.name,
         "allowed": allowed,
         "until": decision.until if decision is not None and is_ending else None,
         "reason": words.refusal(decision.reason) if decision is not None and not allowed else None,
@@ -171,7 +197,7 @@ def _transaction_row(row: PaymentTransaction, plan: PlanView | None) -> dict[str
 def _invoice_row(row: Invoice) -> dict[str, Any]:
     return {
         "id": row.id,
-        "number": row.number or "Not numbered yet",
+        "number": row.number or gettext("Not numbered yet"),
         "at": row.issued_at,
         "amount": Money(row.total_minor, row.currency),
         "status": row.status,

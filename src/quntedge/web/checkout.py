@@ -13,6 +13,7 @@ from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.limits import Limit
 from quntedge.edge.services import Services, services_of
 from quntedge.edge.transactions import Unit
+from quntedge.web.flash import set_flash
 from quntedge.web.forms import read_form
 from quntedge.web.pages import pages_of
 
@@ -35,7 +36,9 @@ async def start(request: Request, caller: SignedInCustomer) -> Response:
     try:
         view = await _start_patiently(services, caller.user_id, plan, form.get("attempt", ""))
     except AlreadySubscribed:
-        return RedirectResponse("/billing", status_code=303)
+        response = RedirectResponse("/billing", status_code=303)
+        set_flash(response, request, "already_subscribed", kind="info")
+        return response
     return RedirectResponse(view.purchase_url or f"/checkout/{view.id}", status_code=303)
 
 

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from quntedge.edge.callers import FORM, content_type
 from quntedge.kit.errors import FieldError, UnsupportedMedia
+from quntedge.web.i18n import gettext
 
 _MAX_FIELDS = 30
 
@@ -33,5 +34,6 @@ def errors_by_field(errors: Any, names: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     listed: list[FieldError] = list(errors)
     for error in listed:
-        found.setdefault(names.get(error["field"], error["field"]), error["message"])
+        message = error["message"]
+        found.setdefault(names.get(error["field"], error["field"]), gettext(message))
     return found

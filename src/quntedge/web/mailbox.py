@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _SHOWN = 100
 # Mails bring their own styles; they may run nothing, load nothing, and be framed by our page alone.
-_MAIL_POLICY = (
+MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox"
 )
@@ -78,7 +78,7 @@ async def mail_html(request: Request, mail_id: str) -> Response:
     """The HTML of a mail, for the frame."""
     found = await _read(request, mail_id)
     html = found.part("html") or "<p>This mail has no HTML part.</p>"
-    return HTMLResponse(html, headers={"Content-Security-Policy": _MAIL_POLICY})
+    return HTMLResponse(html, headers={"Content-Security-Policy": MAIL_POLICY})
 
 
 async def _page(request: Request, selected: _Mail | None) -> Response:

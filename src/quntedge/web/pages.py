@@ -1,12 +1,10 @@
 """Rendering: the template environment, what every page knows, and how errors look to people."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from babel import dates
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -18,15 +16,14 @@ from quntedge.edge.errors import NotSignedIn
 from quntedge.edge.info import info_of
 from quntedge.edge.services import services_of
 from quntedge.kit.errors import QuntedgeError
-from quntedge.kit.money import Money
 from quntedge.settings import Settings
 from quntedge.storage.unit_of_work import UnitOfWork
+from quntedge.web import i18n
+from quntedge.web.flash import clear_flash, take_flash
 from quntedge.web.links import sign_in_path
 from quntedge.web.static_files import StaticFiles
 
 TEMPLATES = Path(__file__).parent / "templates"
-LOCALE = "en"
-"""The language of the templates; dates and amounts are written to match."""
 
 
 class Pages:
@@ -38,11 +35,10 @@ class Pages:
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, auto_reload=False
         )
-        self._environment.filters.update(money=_money, date=_date, datetime=_datetime)
+        i18n.install(self._environment)
         self._environment.globals.update(
             static=self.static.url,
             product_name=settings.product_name,
-            locale=LOCALE,
             demo=settings.demo,
             emulator_url=_origin(settings.whop_base_url) if settings.demo else None,
             support_email=settings.support_email,
@@ -70,10 +66,11 @@ class Pages:
         """
         if isinstance(error, NotSignedIn):
             return _to_sign_in(request)
+        i18n.choose(request)
         context = {
             "status": error.status,
-            "title": error.title,
-            "detail": error.detail if error.detail != error.title else None,
+            "title": i18n.gettext(error.title),
+            "detail": _detail(error),
             "code": error.code,
             "request_id": info_of(request.scope).request_id,
         }
@@ -91,15 +88,22 @@ class Pages:
         status: int,
     ) -> Response:
         services = services_of(request)
+        # What handles an error may know nothing of who is looking.
+        i18n.choose(request)
+        # Neither a fragment that a script fetches nor an error is the page that the message was meant for.
+        is_next_page = status < 400 and not template.startswith("_") and "hx-request" not in request.headers
         html = self._environment.get_template(template).render(
             csp_nonce=info_of(request.scope).csp_nonce(),
             csrf_token=guest.csrf_token(services) if guest else "",
             user=_user(person),
             path=request.url.path,
-            flash=None,
+            locale=i18n.spoken(),
+            flash=take_flash(request) if is_next_page else None,
             **context,
         )
         response = HTMLResponse(html, status_code=status)
+        if is_next_page:
+            clear_flash(response, request)
         if guest is not None and guest.user is None and guest.binding_is_new:
             set_visitor(response, self._settings, guest.binding)
         return response
@@ -134,6 +138,14 @@ async def _person(request: Request, guest: Guest, unit: UnitOfWork | None) -> Pe
     return cast("Person | None", request.state.person)
 
 
+def _detail(error: QuntedgeError) -> str | None:
+    """What is wrong this time; nothing where the title says it all, or in a language that has no words for it."""
+    translated = i18n.gettext(error.detail)
+    if error.detail == error.title or (i18n.spoken() != "en" and translated == error.detail):
+        return None
+    return translated
+
+
 def _user(person: Person | None) -> dict[str, str] | None:
     if person is None:
         return None
@@ -144,17 +156,3 @@ def _user(person: Person | None) -> dict[str, str] | None:
 def _origin(url: str | None) -> str | None:
     parts = urlsplit(url or "")
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else None
-
-
-def _money(value: Money) -> str:
-    return value.format(LOCALE)
-
-
-def _date(value: datetime) -> str:
-    text: str = dates.format_date(value, "d MMM y", locale=LOCALE)
-    return text
-
-
-def _datetime(value: datetime) -> str:
-    text: str = dates.format_datetime(value, "d MMM y, HH:mm", locale=LOCALE)
-    return f"{text} UTC"

@@ -13,7 +13,7 @@ from quntedge.edge.transactions import Unit
 from quntedge.kit.crypto import random_token
 from quntedge.subscriptions.models import LIVE
 from quntedge.web import words
-from quntedge.web.pages import LOCALE, pages_of
+from quntedge.web.pages import pages_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -46,10 +46,20 @@ def _card(plan: PlanView, *, signed_in: bool, live_plan_id: str | None) -> dict[
         "tagline": plan.tagline,
         "price": plan.price if plan.kind != "free" else None,
         "interval_label": words.interval(plan),
-        "per_month_label": words.per_month(plan, LOCALE),
+        "once": plan.kind == "lifetime",
+        "renewal_label": words.renewal(plan),
+        "per_month_label": words.per_month(plan),
         "trial_days": plan.trial_days,
         "highlighted": plan.highlighted,
-        "features": plan.features,
+        "features": [
+            {
+                "name": feature.name,
+                "description": feature.description,
+                "label": words.feature_label(feature),
+                "worth": words.feature_worth(feature),
+            }
+            for feature in plan.features
+        ],
         "is_current": action == "current",
         "action": action,
         "attempt": random_token(_ATTEMPT_BYTES),

@@ -1,12 +1,19 @@
-"""The words of the pages that depend on data: labels of states, reasons and periods."""
+"""The words of the pages that depend on data: labels of states, reasons and periods.
+
+They stand here in English and are given out in the reader's language: the tables of this module are messages of the
+catalogues (`quntedge.web.i18n`), so a new entry needs its translation.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 from quntedge.access.rules import Reason
-from quntedge.catalog.queries import PlanView
+from quntedge.catalog.queries import FeatureView, PlanView
 from quntedge.edge.standing import PAYMENT_FAILED, UNDER_REVIEW
 from quntedge.kit.money import Money, round_half_away
+from quntedge.web.i18n import gettext, money, ngettext, number
 
 _SUBSCRIPTION: Mapping[str, str] = {
     "incomplete": "Waiting for payment",
@@ -64,7 +71,7 @@ _REASON: Mapping[Reason, str] = {
 }
 
 _PROBLEM: Mapping[str, str] = {
-    PAYMENT_FAILED: "The last payment did not go through. Update your card or pay the open amount to keep your plan.",
+    PAYMENT_FAILED: "The last payment did not go through. What happens next, and what you can do, is shown below.",
     UNDER_REVIEW: "We are checking something about your subscription. Nothing changes for you meanwhile.",
 }
 
@@ -80,9 +87,73 @@ _PERIODS: Mapping[int, str] = {
     365: "per year",
 }
 
+_RENEWALS: Mapping[int, str] = {
+    1: "Renews every day.",
+    7: "Renews every week.",
+    30: "Renews every month.",
+    31: "Renews every month.",
+    90: "Renews every quarter.",
+    91: "Renews every quarter.",
+    180: "Renews every half-year.",
+    360: "Renews every year.",
+    365: "Renews every year.",
+}
+
 _MONTHS: Mapping[int, int] = {90: 3, 91: 3, 180: 6, 360: 12, 365: 12}
 
 _BRANDS: Mapping[str, str] = {"visa": "Visa", "mastercard": "Mastercard", "amex": "American Express"}
+_METHODS: Mapping[str, str] = {"card": "Card", "bank": "Bank account", "bank_transfer": "Bank transfer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A line of the history: what happened and, where it matters, a date of what came of it with a word before it."""
+
+    text: str
+    date_of: str | None = None
+    date_label: str | None = None
+
+
+_EVENTS: Mapping[str, Story] = {
+    "subscription.created": Story("Subscription began"),
+    "subscription.started": Story("Subscription began again"),
+    "subscription.renewed": Story("Renewed", "period_end", "paid until"),
+    "subscription.paid": Story("Payment received"),
+    "subscription.trialing": Story("Trial began", "trial_end", "until"),
+    "subscription.trial_converted": Story("Trial ended and the paid subscription began"),
+    "subscription.active": Story("Subscription is active"),
+    "subscription.recovered": Story("Payment received after a failed attempt"),
+    "subscription.past_due": Story("A payment failed", "grace_until", "access kept until"),
+    "subscription.paused": Story("Paused", "resume_at", "until"),
+    "subscription.resumed": Story("Resumed"),
+    "subscription.cancellation_scheduled": Story("Cancelled", "period_end", "access until"),
+    "subscription.cancellation_withdrawn": Story("Cancellation withdrawn: the subscription goes on"),
+    "subscription.plan_changed": Story("Plan changed"),
+    "subscription.successor_awaited": Story("The old plan ended; the new one is about to begin"),
+    "subscription.canceled": Story("Subscription ended"),
+    "subscription.expired": Story("Subscription expired"),
+    "subscription.completed": Story("Lifetime access began"),
+    "subscription.incomplete": Story("Waiting for the first payment"),
+    "subscription.recorded": Story("State recorded"),
+    "subscription.updated": Story("Details updated"),
+}
+
+_ACTORS: Mapping[str, str] = {"customer": "By you", "staff": "By our staff", "service": "By our staff"}
+
+
+def event(kind: str) -> Story:
+    """A line of the history of a subscription."""
+    story = _EVENTS.get(kind)
+    if story is None:
+        return Story(_readable(kind.partition(".")[2]))
+    label = gettext(story.date_label) if story.date_label else None
+    return Story(gettext(story.text), story.date_of, label)
+
+
+def actor(actor: str) -> str | None:
+    """Who did it; None where nobody in particular did."""
+    known = _ACTORS.get(actor.partition(":")[0])
+    return gettext(known) if known else None
 
 
 def _readable(code: str) -> str:
@@ -92,54 +163,107 @@ def _readable(code: str) -> str:
 
 def subscription_status(status: str) -> str:
     """The state of a subscription."""
-    return _SUBSCRIPTION.get(status, _readable(status))
+    return gettext(_SUBSCRIPTION.get(status, _readable(status)))
 
 
 def transaction_status(status: str) -> str:
     """The state of a payment."""
-    return _TRANSACTION.get(status, _readable(status))
+    return gettext(_TRANSACTION.get(status, _readable(status)))
 
 
 def invoice_status(status: str) -> str:
     """The state of an invoice."""
-    return _INVOICE.get(status, _readable(status))
+    return gettext(_INVOICE.get(status, _readable(status)))
 
 
 def transaction_description(plan_name: str | None, billing_reason: str | None) -> str:
     """What a payment was for."""
-    reason = _BILLING_REASON.get(billing_reason or "", "payment")
-    return f"{plan_name}, {reason}" if plan_name else reason.capitalize()
+    reason = gettext(_BILLING_REASON.get(billing_reason or "", _BILLING_REASON["manual"]))
+    return f"{plan_name}, {reason}" if plan_name else reason[:1].upper() + reason[1:]
 
 
 def refusal(reason: Reason) -> str:
     """Why a feature cannot be used."""
-    return _REASON.get(reason, "")
+    known = _REASON.get(reason)
+    return gettext(known) if known else ""
 
 
 def problem(code: str | None) -> str | None:
     """What is wrong with a subscription, and what to do."""
-    return _PROBLEM.get(code) if code else None
+    known = _PROBLEM.get(code or "")
+    return gettext(known) if known else None
+
+
+def feature_label(feature: FeatureView) -> str:
+    """A feature of a plan with what it is worth there: "Community", "100 price alerts", "Support: by phone"."""
+    worth = feature_worth(feature)
+    if worth is None:
+        return feature.name
+    if feature.unit and feature.value is None:
+        return gettext("Unlimited %(unit)s", unit=feature.unit)
+    return f"{worth} {feature.unit}" if feature.unit else f"{feature.name}: {worth}"
+
+
+def feature_worth(feature: FeatureView) -> str | None:
+    """What a limit or config is worth in a plan; None for a feature that is yes or no."""
+    if feature.kind == "boolean":
+        return None
+    if feature.value is None:
+        return gettext("Unlimited")
+    return number(feature.value) if isinstance(feature.value, int) else feature.value
 
 
 def interval(plan: PlanView) -> str:
     """How often a plan is paid."""
     if plan.period_days is None:
-        return "once"
-    return _PERIODS.get(plan.period_days, f"every {plan.period_days} days")
+        return gettext("once")
+    known = _PERIODS.get(plan.period_days)
+    return gettext(known) if known else ngettext("every day", "every %(n)s days", plan.period_days)
 
 
-def per_month(plan: PlanView, locale: str) -> str | None:
+def renewal(plan: PlanView) -> str | None:
+    """A sentence that says how often a plan renews; None for one that does not."""
+    if plan.period_days is None:
+        return None
+    known = _RENEWALS.get(plan.period_days)
+    if known:
+        return gettext(known)
+    return ngettext("Renews every day.", "Renews every %(n)s days.", plan.period_days)
+
+
+def per_month(plan: PlanView) -> str | None:
     """What a longer plan costs a month; None where that would say nothing new."""
     months = _MONTHS.get(plan.period_days or 0)
     if months is None or not plan.price:
         return None
     share = Money(round_half_away(Fraction(plan.price.amount_minor, months)), plan.price.currency)
-    return f"= {share.format(locale)} a month"
+    return gettext("= %(amount)s a month", amount=money(share))
 
 
 def method(kind: str | None, brand: str | None, last4: str | None) -> str | None:
     """How a payment was made."""
     if kind is None and brand is None:
         return None
-    name = _BRANDS.get(brand or "", _readable(brand or kind or ""))
+    name = _BRANDS.get(brand or "") or gettext(_METHODS.get(brand or kind or "", _readable(brand or kind or "")))
     return f"{name} •••• {last4}" if last4 else name
+
+
+_CANCELLATION_REASONS: Mapping[str, str] = {
+    "too_expensive": "It is too expensive",
+    "switching": "I am switching to something else",
+    "missing_features": "Features are missing",
+    "technical_issues": "It did not work well",
+    "bad_experience": "I had a bad experience",
+    "unused": "I do not use it enough",
+    "other": "Another reason",
+}
+
+
+def cancellation_reasons() -> dict[str, str]:
+    """The reasons for leaving that the survey offers, by code."""
+    return {code: gettext(text) for code, text in _CANCELLATION_REASONS.items()}
+
+
+def day_before(midnight: datetime) -> datetime:
+    """A moment of the day that ends with this midnight."""
+    return midnight - timedelta(hours=12)

@@ -6,6 +6,7 @@ from datetime import datetime
 from quntedge.gateway.acts import ChargeRequest, PaymentActs
 from quntedge.gateway.port import PaymentSnapshot
 from quntedge.gateway.whop.calls import PAGE_SIZE, Calls
+from quntedge.gateway.whop.fields import Fields
 from quntedge.gateway.whop.money import request_number
 from quntedge.gateway.whop.shapes_payment import payment_snapshot
 from quntedge.kit.money import Money
@@ -75,9 +76,35 @@ class PaymentCalls(Calls, PaymentActs):
         }
         if request.promo_code is not None:
             body["promo_code"] = request.promo_code
+        if request.quote_id is not None:
+            body["quote_id"] = request.quote_id
         return await self._write(
             "payments.create",
             lambda sdk, options: sdk.payments.create(**body, request_options=options),
+            payment_snapshot,
+            idempotency_key,
+        )
+
+    async def quote_price(self, plan_id: str, *, promo_code: str | None, idempotency_key: str) -> str:
+        """Fixes the price of a plan for one charge; the quote's id. No buyer is named, so no trial applies.
+
+        Raises `GatewayRejected` for a promo code that cannot be used, and where taxes need the buyer's place.
+        """
+        body: dict[str, object] = {"account_id": self._settings.account_id, "plan_id": plan_id}
+        if promo_code is not None:
+            body["promo_code"] = promo_code
+        return await self._write(
+            "payment_quotes.create",
+            lambda sdk, options: sdk.payment_quotes.create(**body, request_options=options),
+            lambda document: Fields(document, "payment quote").required_id(),
+            idempotency_key,
+        )
+
+    async def void_payment(self, payment_id: str, *, idempotency_key: str) -> PaymentSnapshot:
+        """Gives up a first payment that nobody has paid, or a reserved amount. Raises `GatewayRejected` otherwise."""
+        return await self._write(
+            "payments.void",
+            lambda sdk, options: sdk.payments.void(payment_id, request_options=options),
             payment_snapshot,
             idempotency_key,
         )

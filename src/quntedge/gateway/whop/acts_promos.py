@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from quntedge.gateway.acts import GatewayPromo, PromoActs, PromoRequest
+from quntedge.gateway.acts import GatewayPromo, PercentOff, PromoActs, PromoRequest
 from quntedge.gateway.whop.calls import PAGE_SIZE, Calls
-from quntedge.gateway.whop.money import request_number
+from quntedge.gateway.whop.money import request_fraction, request_number
 from quntedge.gateway.whop.shapes_promo import promo_from
 
 _FILTERS: Final = ("active", "expired")
@@ -23,15 +23,16 @@ class PromoCalls(Calls, PromoActs):
         return list(found.values())
 
     async def create_promo(self, request: PromoRequest, *, idempotency_key: str) -> GatewayPromo:
-        """Makes one for the first charge only. Raises `GatewayRejected` when the code exists."""
+        """Makes one. Raises `GatewayRejected` when the code exists."""
+        off = request.amount_off
         body: dict[str, object] = {
             "account_id": self._settings.account_id,
             "code": request.code,
-            "promo_type": "flat_amount",
-            "amount_off": request_number(request.amount_off),
-            "base_currency": request.amount_off.currency,
+            "promo_type": "percentage" if isinstance(off, PercentOff) else "flat_amount",
+            "amount_off": request_fraction(off.basis_points) if isinstance(off, PercentOff) else request_number(off),
+            "base_currency": off.currency,
             # Counted in billing intervals, whatever its name says.
-            "promo_duration_months": 1,
+            "promo_duration_months": request.periods,
             "new_users_only": False,
             "plan_ids": list(request.plan_ids),
             "stock": request.uses,

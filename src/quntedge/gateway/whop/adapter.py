@@ -24,6 +24,7 @@ from quntedge.gateway.whop.acts_memberships import MembershipCalls
 from quntedge.gateway.whop.acts_methods import MethodCalls
 from quntedge.gateway.whop.acts_payments import PaymentCalls
 from quntedge.gateway.whop.acts_promos import PromoCalls
+from quntedge.gateway.whop.acts_setup import SetupCalls
 from quntedge.gateway.whop.calls import MAX_CRAWL_PAGES, PAGE_SIZE
 from quntedge.gateway.whop.config import WhopSettings
 from quntedge.gateway.whop.exchange import READ_RETRIES, Exchange
@@ -56,7 +57,7 @@ def connect(
     return WhopGateway(settings, exchange)
 
 
-class WhopGateway(MembershipCalls, PaymentCalls, MethodCalls, PromoCalls, AccountCalls, Gateway):
+class WhopGateway(MembershipCalls, PaymentCalls, MethodCalls, SetupCalls, PromoCalls, AccountCalls, Gateway):
     """Whop as the product sees it: the port, and all of `gateway.acts`. Safe for concurrent use within one event loop.
 
     Here is what sells and what watches; what is done to existing objects is in the `acts_*` modules.

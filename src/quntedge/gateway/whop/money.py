@@ -10,6 +10,8 @@ from functools import lru_cache
 
 from quntedge.kit.money import InvalidMoney, Money
 
+_BASIS_POINTS = 10_000
+
 
 class WrongMoneyType(TypeError):
     """The value is no money at all: neither a money object nor a number, or its members have the wrong type."""
@@ -54,3 +56,13 @@ def request_number(money: Money) -> int | float:
     if Decimal(repr(number)) != major:
         raise InvalidMoney(f"{money} cannot be sent exactly")
     return number
+
+
+def request_fraction(basis_points: int) -> int | float:
+    """Hundredths of a percent as the fraction Whop's write operations take: 2000 is 0.2.
+
+    Raises ValueError for less than one hundredth of a percent and for more than everything.
+    """
+    if not 0 < basis_points <= _BASIS_POINTS:
+        raise ValueError("a discount is more than nothing and at most everything")
+    return 1 if basis_points == _BASIS_POINTS else float(Decimal(basis_points) / _BASIS_POINTS)

@@ -8,6 +8,18 @@ _LEGACY_MARKS = frozenset(
     {"company", "plan", "user", "renewal_period_start", "renewal_period_end", "payment_collection_paused", "joined_at"}
 )
 
+_TOLD_BY_ACTION = {"paused_at": True, "renewing_on": False, "trial_ends_at": False, "next_payment_attempt": False}
+
+
+def _paused(fields: Fields) -> bool | None:
+    """Whether collection is paused: the legacy shape has a flag, the native one a latest action.
+
+    An action that says what is charged next says that it is charged. One set to cancel, or without an action, does not
+    tell.
+    """
+    flag = fields.flag("payment_collection_paused")
+    return _TOLD_BY_ACTION.get(fields.word("most_recent_action") or "") if flag is None else flag
+
 
 def membership_snapshot(document: object) -> MembershipSnapshot:
     """Reads one membership object. Raises `UnusableEvent` when its id, status or plan cannot be read."""
@@ -31,7 +43,7 @@ def membership_snapshot(document: object) -> MembershipSnapshot:
         expires_at=fields.instant("expires_at"),
         # Only shown and reported, never charged by us: a price we cannot hold must not stop an activation.
         renewal_price=fields.informational_amount("renewal_price", fields.word("currency")),
-        paused=fields.flag("payment_collection_paused"),
+        paused=_paused(fields),
         manage_url=fields.text("manage_url"),
         checkout_id=fields.id("checkout_configuration_id"),
         metadata=fields.metadata(),

@@ -1,6 +1,6 @@
 # Needs Python 3.11 or newer and make; everything else is fetched into .venv. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test test-year check audit bench css docs lock messages migration
+.PHONY: help setup demo demo-reset test test-year test-lives check audit bench css docs lock messages migration
 
 PYTHON ?=
 export PYTHON
@@ -30,6 +30,9 @@ test: setup ## Run all tests
 
 test-year: setup ## Let a hundred subscriptions live through a year (about a minute)
 	@QUNTEDGE_TEST_YEAR=1 $(PY) -m pytest -n 0 tests/journeys/test_year.py $(ARGS)
+
+test-lives: setup ## Let sixty customers do as they please, at random (some minutes)
+	@QUNTEDGE_TEST_LIVES=1 $(PY) -m pytest -n 0 tests/journeys/test_any_life.py $(ARGS)
 
 check: setup ## Linter, format, types, import rules, migrations
 	@echo "ruff check"; .venv/bin/ruff check .

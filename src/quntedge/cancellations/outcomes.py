@@ -60,7 +60,13 @@ class CancellationOutcomes:
 
     async def on_subscription_changed(self, unit: UnitOfWork, facts: Sequence[SubscriptionChanged]) -> None:
         """Settles what the changes decide."""
-        await self.settle(unit, {fact.subscription_id for fact in facts})
+        moved = {
+            fact.subscription_id
+            for fact in facts
+            if fact.touches("status", "cancel_at_period_end", "membership_id", "ended_at")
+        }
+        if moved:
+            await self.settle(unit, moved)
 
     async def settle(self, unit: UnitOfWork, subscription_ids: Collection[str]) -> None:
         """Brings the cancellations of these subscriptions up to date. Doing it twice changes nothing."""

@@ -39,8 +39,12 @@ class DunningService:
         """Opens a case for a renewal that failed, and takes over what became of those that did."""
         renewals = [f for f in facts if f.subscription_id is not None and f.billing_reason in rules.RENEWALS]
         failing = [f for f in renewals if rules.opens(f.status, f.billing_reason)]
-        # One that was paid when we first heard of it has no case.
-        known = {f.whop_payment_id for f in renewals if f.before_status is not None}
+        # One that was paid when we first heard of it, or never failed, has no case.
+        known = {
+            f.whop_payment_id
+            for f in renewals
+            if f.before_status is not None and (f.attempts_failed or f.before_status != "open")
+        }
         await self._refresh(
             unit,
             payments=known | {f.whop_payment_id for f in failing},
@@ -50,7 +54,10 @@ class DunningService:
 
     async def on_subscriptions_changed(self, unit: UnitOfWork, facts: Sequence[SubscriptionChanged]) -> None:
         """Past due since when, paid again, or at its end: the cases follow."""
-        await self._refresh(unit, subscriptions={f.subscription_id for f in facts if not f.started})
+        moved = ("status", "grace_until", "membership_id", "ended_at", "plan_id")
+        await self._refresh(
+            unit, subscriptions={f.subscription_id for f in facts if not f.started and f.touches(*moved)}
+        )
 
     async def on_cancellation_requested(self, unit: UnitOfWork, facts: Sequence[CancellationRequested]) -> None:
         """Who wants to leave is not charged any more."""

@@ -12,6 +12,7 @@ from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.events import CancellationRequested, CancellationWithdrawn, SubscriptionChanged
 
 _SWITCHED = "subscription.plan_changed"
+_RENEWAL = "subscription_cycle"
 
 
 class PlanChangeOutcomes:
@@ -21,7 +22,8 @@ class PlanChangeOutcomes:
         self._tools = tools
 
     async def on_payment_recorded(self, unit: UnitOfWork, facts: Sequence[PaymentRecorded]) -> None:
-        """A payment or membership that a change waits for has moved."""
+        """A payment or membership that a change waits for has moved. Renewals are not what a change waits for."""
+        facts = [fact for fact in facts if fact.billing_reason != _RENEWAL]
         payments = sorted({fact.whop_payment_id for fact in facts if fact.newly_paid or fact.newly_failed})
         if not payments:
             return
@@ -47,7 +49,9 @@ class PlanChangeOutcomes:
 
     async def on_subscription_changed(self, unit: UnitOfWork, facts: Sequence[SubscriptionChanged]) -> None:
         """The buyer has changed the plan at the gateway: a planned change is taken back, and they are told."""
-        await self._give_up_moot(unit, {fact.subscription_id: fact for fact in facts})
+        moved = {fact.subscription_id: fact for fact in facts if fact.touches("plan_id", "membership_id")}
+        if moved:
+            await self._give_up_moot(unit, moved)
         for fact in facts:
             if fact.kind == _SWITCHED and not await _ours(unit, fact):
                 unit.record(_news_of_switch(fact))

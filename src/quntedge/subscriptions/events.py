@@ -27,6 +27,12 @@ class SubscriptionChanged:
     cause: str
     actor: str = "whop"
     """`whop`, `system`, or `customer:`, `staff:`, `service:` and an id."""
+    changed: frozenset[str] | None = None
+    """Names of what is another now (members of `SubscriptionState`); None when everything may be."""
+
+    def touches(self, *names: str) -> bool:
+        """Whether one of these members may be another now. Most changes are renewals, and concern few."""
+        return self.changed is None or not self.changed.isdisjoint(names)
 
 
 @dataclass(frozen=True, slots=True)

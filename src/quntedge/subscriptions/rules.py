@@ -317,6 +317,13 @@ def as_json(state: SubscriptionState) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values}
 
 
+def differing(before: SubscriptionState | None, after: SubscriptionState) -> frozenset[str] | None:
+    """Names of the members that changed; None for a subscription that is new."""
+    if before is None:
+        return None
+    return frozenset(name for name in _STATE_FIELDS if getattr(before, name) != getattr(after, name))
+
+
 def describe(
     before: SubscriptionState | None, after: SubscriptionState, *, successor_awaited: bool = False
 ) -> Change | None:

@@ -305,6 +305,7 @@ class _Batch:
                 grace_until=after.grace_until,
                 cause=cause,
                 actor=actor,
+                changed=rules.differing(before, after),
             )
         )
 

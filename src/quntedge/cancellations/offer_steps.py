@@ -1,6 +1,5 @@
 """How an accepted discount reaches the next charges: a promo code of one use is made, then applied."""
 
-from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from sqlalchemy import update
@@ -12,8 +11,7 @@ from quntedge.gateway.port import MembershipSnapshot
 from quntedge.kit.money import Money
 from quntedge.processes.steps import Answer, Definition, Finish, GiveUp, GoTo, Next, Run, Step
 from quntedge.storage.unit_of_work import UnitOfWork
-from quntedge.subscriptions.queries import plan_terms
-from quntedge.subscriptions.service import ObservedMembership, Owner, SubscriptionService
+from quntedge.subscriptions.service import SubscriptionService
 
 
 class OfferGateway(MembershipActs, PromoActs, Protocol):
@@ -72,8 +70,7 @@ class SaveOfferSteps:
 
     async def _settle_apply(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
         snapshot: MembershipSnapshot = answer.object
-        observed = ObservedMembership(snapshot, cause=run.data["offer_id"], from_gateway=True, actor=run.data["actor"])
-        await self._subscriptions.apply(unit, [observed], await plan_terms(unit), _nobody)
+        await self._subscriptions.observe(unit, snapshot, cause=run.data["offer_id"], actor=run.data["actor"])
         await self._decide(unit, run, "accepted", None)
         return Finish()
 
@@ -98,8 +95,3 @@ def _off(run: Run) -> Money | PercentOff:
     if run.data["percent_bp"] is not None:
         return PercentOff(run.data["percent_bp"], run.data["currency"])
     return Money(run.data["amount_minor"], run.data["currency"])
-
-
-async def _nobody(unit: UnitOfWork, observed: Sequence[ObservedMembership]) -> Mapping[str, Owner]:
-    """The owner of a membership we discount is known."""
-    return {}

@@ -4,8 +4,6 @@ Both are processes of one kind, so that at most one of them runs for a subscript
 being done. A withdrawal from the contract goes the same way under a kind of its own: it waits for nobody.
 """
 
-from collections.abc import Mapping, Sequence
-
 from sqlalchemy import select, update
 
 from quntedge.cancellations.models import Cancellation
@@ -16,8 +14,7 @@ from quntedge.gateway.errors import GatewayError
 from quntedge.gateway.port import MembershipSnapshot, MembershipStatus
 from quntedge.processes.steps import Answer, Definition, Finish, GiveUp, GoTo, Next, Run, Step
 from quntedge.storage.unit_of_work import UnitOfWork
-from quntedge.subscriptions.queries import plan_terms
-from quntedge.subscriptions.service import ObservedMembership, Owner, SubscriptionService
+from quntedge.subscriptions.service import SubscriptionService
 
 KIND = "cancellation"
 WITHDRAWAL_KIND = "withdrawal"
@@ -94,10 +91,7 @@ class CancellationSteps:
         return Finish()
 
     async def _apply(self, unit: UnitOfWork, run: Run, snapshot: MembershipSnapshot) -> None:
-        observed = ObservedMembership(
-            snapshot, cause=run.data["cancellation_id"], from_gateway=True, actor=run.data["actor"]
-        )
-        await self._subscriptions.apply(unit, [observed], await plan_terms(unit), _nobody)
+        await self._subscriptions.observe(unit, snapshot, cause=run.data["cancellation_id"], actor=run.data["actor"])
         # The webhook may have been faster: then nothing has changed just now, and no fact says so.
         await self._outcomes.settle(unit, [run.subject_id])
 
@@ -140,8 +134,3 @@ def _is_canceled(snapshot: MembershipSnapshot, run: Run) -> bool:
 
 def _is_kept(snapshot: MembershipSnapshot) -> bool:
     return snapshot.status not in _ENDED and not snapshot.cancel_at_period_end
-
-
-async def _nobody(unit: UnitOfWork, observed: Sequence[ObservedMembership]) -> Mapping[str, Owner]:
-    """The owner of a membership we cancel is known."""
-    return {}

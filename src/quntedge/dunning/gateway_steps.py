@@ -13,8 +13,7 @@ from quntedge.gateway.port import MembershipSnapshot, MembershipStatus, PaymentS
 from quntedge.payments.service import ObservedPayment, PaymentLink, PaymentService
 from quntedge.processes.steps import Answer, Definition, Finish, GiveUp, GoTo, Next, Run, Step
 from quntedge.storage.unit_of_work import UnitOfWork
-from quntedge.subscriptions.queries import plan_terms
-from quntedge.subscriptions.service import ObservedMembership, Owner, SubscriptionService
+from quntedge.subscriptions.service import SubscriptionService
 
 PAY = "dunning_pay"
 """Kind of the process by which a customer pays an open amount with a card of their choice."""
@@ -194,8 +193,7 @@ class DunningProcesses:
         Subscription, then payment, then case: everybody locks them in this order.
         """
         if membership is not None:
-            observed = ObservedMembership(membership, run.id, from_gateway=True, actor="system")
-            await self._subscriptions.apply(unit, [observed], await plan_terms(unit), _nobody)
+            await self._subscriptions.observe(unit, membership, cause=run.id, actor="system")
         if payment is not None:
             await self._payments.apply(unit, [ObservedPayment(payment, run.id, from_gateway=True)], _no_links)
         await unit.dispatch()
@@ -230,11 +228,6 @@ async def _verify_refusal(unit: UnitOfWork, run: Run, error: GatewayError) -> Ne
     return GoTo("verify", {"refused": str(error)[:200]})
 
 
-async def _nobody(unit: UnitOfWork, observed: Sequence[ObservedMembership]) -> Mapping[str, Owner]:
-    """A membership with an open payment is one we know."""
-    return {}
-
-
 async def _no_links(unit: UnitOfWork, observed: Sequence[ObservedPayment]) -> Mapping[str, PaymentLink]:
-    """So is the payment."""
+    """A payment that has a case is one we know."""
     return {}

@@ -4,7 +4,6 @@ The gateway is asked to collect nothing; what that means for access is our plan'
 who else pauses or resumes, is followed in `pauses.watch`.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -24,7 +23,7 @@ from quntedge.processes.steps import Answer, Definition, Finish, GiveUp, Next, R
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from quntedge.subscriptions.models import LIVE, Subscription, SubscriptionMembership
 from quntedge.subscriptions.queries import plan_terms
-from quntedge.subscriptions.service import Amendment, ObservedMembership, Owner, SubscriptionService
+from quntedge.subscriptions.service import Amendment, SubscriptionService
 
 PAUSE = "pause"
 RESUME = "resume"
@@ -251,16 +250,9 @@ async def note(
     resume_at: datetime | None = None,
 ) -> None:
     """Applies a membership that was just read, and what was just found out of its pause, which it need not tell."""
-    plans = await plan_terms(unit)
     amendment = Amendment(snapshot.membership_id, cause, actor, paused=paused, resume_at=resume_at)
-    await subscriptions.amend(unit, [amendment], plans)
-    observed = ObservedMembership(replace(snapshot, paused=paused), cause, from_gateway=True, actor=actor)
-    await subscriptions.apply(unit, [observed], plans, _owned_already)
-
-
-async def _owned_already(unit: UnitOfWork, observed: Sequence[ObservedMembership]) -> Mapping[str, Owner]:
-    """Whose these memberships are was known before anything could be done to them."""
-    return {}
+    await subscriptions.amend(unit, [amendment], await plan_terms(unit))
+    await subscriptions.observe(unit, replace(snapshot, paused=paused), cause=cause, actor=actor)
 
 
 def _check_outcome(view: View | None) -> None:

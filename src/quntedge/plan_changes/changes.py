@@ -1,6 +1,6 @@
 """What the steps of a change share: its row, its memberships, the gateway, and the news it makes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from quntedge.storage.jobs import JobQueue
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from quntedge.subscriptions.models import Subscription
 from quntedge.subscriptions.queries import plan_terms
-from quntedge.subscriptions.service import Amendment, ObservedMembership, Owner, SubscriptionService
+from quntedge.subscriptions.service import Amendment, SubscriptionService
 
 KIND = "plan_change"
 """Kind of the process that carries a change out; its subject is the change."""
@@ -62,12 +62,7 @@ class Tools:
 
     async def observe(self, unit: UnitOfWork, change: PlanChange, snapshot: MembershipSnapshot) -> None:
         """Applies what was read of a membership of this change, whoever hears of it first."""
-        observed = ObservedMembership(snapshot, change.id, from_gateway=True, actor=change.actor)
-
-        async def owners(_unit: UnitOfWork, items: Sequence[ObservedMembership]) -> Mapping[str, Owner]:
-            return {item.snapshot.membership_id: Owner(change.user_id) for item in items}
-
-        await self.subscriptions.apply(unit, [observed], await plan_terms(unit), owners)
+        await self.subscriptions.observe(unit, snapshot, cause=change.id, actor=change.actor, user_id=change.user_id)
 
     async def supersede(self, unit: UnitOfWork, change: PlanChange, *, expected: bool) -> None:
         """Notes that the old membership's end is expected, or that it is not any more."""

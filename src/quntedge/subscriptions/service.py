@@ -16,6 +16,7 @@ from quntedge.subscriptions.errors import UnknownGatewayPlan
 from quntedge.subscriptions.events import SubscriptionChanged
 from quntedge.subscriptions.machine import Trigger
 from quntedge.subscriptions.models import LIVE, Subscription, SubscriptionEvent, SubscriptionMembership
+from quntedge.subscriptions.queries import plan_terms
 from quntedge.subscriptions.records import (
     Holding,
     birth_certificate,
@@ -102,6 +103,20 @@ class SubscriptionService:
         verdicts = [batch.apply(item) for item in observed]
         await batch.write()
         return verdicts
+
+    async def observe(
+        self, unit: UnitOfWork, snapshot: MembershipSnapshot, *, cause: str, actor: str, user_id: str | None = None
+    ) -> None:
+        """Applies one membership that we have just read, because of something we did to it.
+
+        It is one we hold; `user_id` says whose it is where it may be new. Raises `UnknownGatewayPlan`.
+        """
+
+        async def owners(_unit: UnitOfWork, items: Sequence[ObservedMembership]) -> Mapping[str, Owner]:
+            return {} if user_id is None else {item.snapshot.membership_id: Owner(user_id) for item in items}
+
+        observed = ObservedMembership(snapshot, cause, from_gateway=True, actor=actor)
+        await self.apply(unit, [observed], await plan_terms(unit), owners)
 
     async def amend(
         self, unit: UnitOfWork, amendments: Sequence[Amendment], plans: Mapping[str, PlanTerms]

@@ -1,6 +1,6 @@
 # Needs Python 3.11 or newer and make; everything else is fetched into .venv. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test test-year test-lives check audit bench css docs lock messages migration
+.PHONY: help setup demo demo-reset test test-long test-year test-faults test-lives check audit bench css docs lock messages migration
 
 PYTHON ?=
 export PYTHON
@@ -25,14 +25,20 @@ demo: setup ## Run everything on this machine, with customers to look at
 demo-reset: ## Forget the demo's data
 	@if [ -d .quntedge ]; then tools/setup.sh && $(PY) -m quntedge demo --forget; else echo "There is no demo data."; fi
 
-test: setup ## Run all tests
+test: setup ## Run the tests
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+test-long: setup ## Run the tests that make test skips because they take long (some minutes)
+	@QUNTEDGE_TEST_LONG=1 $(PY) -m pytest -n $(JOBS) --dist worksteal -m long $(ARGS)
 
 test-year: setup ## Let a hundred subscriptions live through a year (about a minute)
 	@QUNTEDGE_TEST_YEAR=1 $(PY) -m pytest -n 0 tests/journeys/test_year.py $(ARGS)
 
+test-faults: setup ## Kill web and worker with SIGKILL in the middle of every call (some minutes)
+	@QUNTEDGE_TEST_FAULTS=1 $(PY) -m pytest -n 0 tests/faults $(ARGS)
+
 test-lives: setup ## Let sixty customers do as they please, at random (some minutes)
-	@QUNTEDGE_TEST_LIVES=1 $(PY) -m pytest -n 0 tests/journeys/test_any_life.py $(ARGS)
+	@QUNTEDGE_TEST_LONG=1 QUNTEDGE_TEST_LIVES=1 $(PY) -m pytest -n 0 tests/journeys/test_any_life.py $(ARGS)
 
 check: setup ## Linter, format, types, import rules, migrations
 	@echo "ruff check"; .venv/bin/ruff check .

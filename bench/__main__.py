@@ -8,13 +8,18 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from bench import access, apply, intake, live, machine, report
+from bench import access, apply, intake, invoices, live, machine, report
 from bench.database import bench_server
 from bench.figures import Baseline, Group
 from bench.plan import Bench, Plan
 
 _BASELINE = Path(__file__).with_name("baseline.json")
-_BENCHMARKS = {"intake": (intake.measure,), "apply": (apply.measure, live.measure), "access": (access.measure,)}
+_BENCHMARKS = {
+    "intake": (intake.measure,),
+    "apply": (apply.measure, live.measure),
+    "access": (access.measure,),
+    "invoices": (invoices.measure,),
+}
 
 
 def _arguments() -> argparse.Namespace:

@@ -29,6 +29,7 @@ from quntedge.edge import reads
 from quntedge.jobs.quiet import LOOK
 from quntedge.kit.paging import encode_cursor
 from quntedge.notifications import outbox
+from quntedge.refunds import queries as refunds
 from quntedge.subscriptions.rebuild import Rebuild
 from quntedge.webhooks import queries
 from quntedge.wiring import Runtime, build
@@ -86,6 +87,10 @@ async def _work(runtime: Runtime, people: world.World) -> dict[str, list[Step]]:
         async with runtime.units() as unit:
             await unit.session.execute(LOOK, {"now": now, "mails": True})
 
+    async def complete_invoices() -> None:
+        async with runtime.units() as unit:
+            await runtime.services.invoices.complete_older(unit, now)
+
     async def compare() -> None:
         async with aclosing(Rebuild(runtime.engine, runtime.units).verify()) as portions:
             await anext(portions)
@@ -99,7 +104,12 @@ async def _work(runtime: Runtime, people: world.World) -> dict[str, list[Step]]:
         "transactions, a page": lambda: in_unit(reads.transactions, user_id, cursor, 20),
         "invoices, a page": lambda: in_unit(reads.invoices, user_id, cursor, 20),
         "history, a page": lambda: in_unit(reads.subscription_events, user_id, cursor, 20),
+        "credit notes, a page": lambda: in_unit(reads.credit_notes, user_id, cursor, 20),
+        "invoices, complete": complete_invoices,
         "refunds, a page": lambda: in_unit(reads.refunds, user_id, cursor, 20),
+        "refunds, what waits": lambda: in_unit(
+            refunds.find, refunds.Filter(statuses=["requested"], requested_by="staff:kim"), cursor, 20
+        ),
         "metrics": backlog,
         "clock, a look": look,
         "renewals, claim": runtime.renewals.check,

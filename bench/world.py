@@ -81,9 +81,23 @@ async def seed(database_url: str, customers: int, *, ago: timedelta = timedelta(
         for table, rows in _rows(world, str(row[0])):
             copy_rows(connection, table, rows)
         connection.commit()
-        connection.autocommit = True
+    await _note_buyers(database_url, world)
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
     return world
+
+
+async def _note_buyers(database_url: str, world: World) -> None:
+    """Whom the invoice of the first purchase named: later ones name the same."""
+    runtime = build(settings(database_url), database_url)
+    try:
+        for start in range(0, len(world.customers), 1_000):
+            async with runtime.units() as unit:
+                some = world.customers[start : start + 1_000]
+                await runtime.services.invoices.profiles.ensure(unit, [customer.user_id for customer in some])
+                await unit.commit()
+    finally:
+        await runtime.close()
 
 
 async def apply_catalog(database_url: str) -> None:

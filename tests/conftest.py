@@ -1,18 +1,25 @@
 """Fixtures on real servers: PostgreSQL built by the migrations, cloned from a template for each test."""
 
 import base64
+import contextlib
+import functools
 import hashlib
 import itertools
+import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
+import psutil
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -32,7 +39,57 @@ START = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 WEBHOOK_SECRET = "ws_test_0123456789abcdef"
 ENCRYPTION_KEYS = "test:" + base64.b64encode(hashlib.sha256(b"a key for tests, known to everybody").digest()).decode()
 
+_PLENTY_BYTES = 4 * 1024**3
+_FOLDER = "quntedge-test-"
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what takes long, visibly."""
+    if "QUNTEDGE_TEST_LONG" in os.environ:
+        return
+    for item in items:
+        if item.get_closest_marker("long") is not None:
+            item.add_marker(pytest.mark.skip(reason="takes long: make test-long"))
+
+
+def _fast_folder() -> Path | None:
+    """Memory, where there is plenty: a database for each test is some hundred files that are soon deleted."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir():
+        return None
+    for left in memory.glob(f"{_FOLDER}*"):
+        _forget(left)
+    return memory if shutil.disk_usage(memory).free >= _PLENTY_BYTES else None
+
+
+def _forget(folder: Path) -> None:
+    """Stops and removes what a test run left that was killed; it is memory that it holds."""
+    server = folder / "postgres"
+    try:
+        users = json.loads((server / ".handle_pids.json").read_text())
+        postmaster = int((server / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return  # only just being made
+    if not any(psutil.pid_exists(pid) for pid in users):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(postmaster, signal.SIGQUIT)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_habits() -> Iterator[None]:
+    """What libraries do at each turn although once, or not at all, would do for tests.
+
+    A coloured trace with all local variables for each error that a test provokes, and reading the certificate
+    authorities of the system for each client that will talk to this machine alone.
+    """
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx._transports.default, "create_ssl_context", functools.cache(httpx.create_ssl_context))
+        yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +99,7 @@ def database_server() -> Iterator[str]:
     if configured:
         yield configured
         return
-    folder = Path(tempfile.mkdtemp(prefix="quntedge-test-"))
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=_fast_folder()))
     server = EmbeddedServer(folder)
     with psycopg.connect(server.admin_url(), autocommit=True) as connection:
         # A test database may be lost with the machine; waiting for the disk is measured in bench/, not here.

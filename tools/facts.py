@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 import quntedge
 from quntedge.cli import app as command_line
+from quntedge.duties import build_worker
 from quntedge.edge.app import Application
 from quntedge.edge.callers import Stamp
 from quntedge.edge.walk import walk
@@ -23,7 +24,7 @@ from quntedge.kit.crypto import new_key
 from quntedge.kit.errors import QuntedgeError, error_types
 from quntedge.main import create_app
 from quntedge.settings import Settings
-from quntedge.wiring import Runtime, build, build_worker
+from quntedge.wiring import Runtime, build
 
 # Importing these does something, or they are no part of the product proper.
 _NOT_IMPORTED = ("quntedge.__main__", "quntedge.storage.migrations")

@@ -45,6 +45,20 @@ _FROM_ELSEWHERE = (
     "This password is one of the first that are guessed; choose another one.",
     "Enter a name.",
     "Please accept the terms to open an account.",
+    "Enter a name or a company.",
+    "Enter an address.",
+    "Enter a city.",
+    "Choose a country.",
+    "Choose one of the countries of the list, as two letters: FR, DE, US.",
+    "Use at most 120 characters.",
+    "Use at most 100 characters.",
+    "Use at most 16 characters.",
+    "Use printable characters only.",
+    "A VAT number has 3 to 20 letters and digits.",
+    "A Swiss VAT number looks like CHE-123.456.788 MWST.",
+    "The check digits of this VAT number do not fit: look for a mistyped digit.",
+    "This is not how VAT numbers of that country look: check its length and its letters.",
+    "An e-mail address has at most 254 characters.",
 )
 """What other layers say and pages show in the reader's language."""
 

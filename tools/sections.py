@@ -13,6 +13,7 @@ from quntedge.catalog import toml, toml_rules
 from quntedge.edge.callers import Csrf
 from quntedge.edge.limits import Limit
 from quntedge.gateway.whop.events import EVENT_TYPES, EventType, Origin
+from quntedge.promotions import file as promotion_file
 from quntedge.schema import all_tables
 from quntedge.settings import Settings
 from quntedge.storage.base import Base
@@ -211,7 +212,9 @@ def catalog_fields() -> str:
         ("`[[plans]]`", toml.PLAN_FIELDS),
         ("`[plans.change]`", toml_rules.CHANGE_FIELDS),
         ("`[plans.dunning]`", toml_rules.DUNNING_FIELDS),
+        ("`[plans.dispute]`", toml_rules.DISPUTE_FIELDS),
         ("`[plans.save_offer]`", toml_rules.SAVE_OFFER_FIELDS),
+        ("`[[promotions]]`", promotion_file.FIELDS),
     )
     return "\n\n".join(
         f"### {title}\n\n{table(('Field', 'Meaning'), [(code(name), meaning) for name, meaning in fields.items()])}"

@@ -10,6 +10,7 @@ from prometheus_client import start_http_server
 
 from quntedge.api import routes as api_routes
 from quntedge.api.webhook import webhook_route
+from quntedge.duties import build_worker
 from quntedge.edge.app import Application
 from quntedge.edge.app import build as build_app
 from quntedge.kit.logging import configure_logging, get_logger
@@ -17,7 +18,7 @@ from quntedge.kit.metrics import REGISTRY
 from quntedge.settings import Settings
 from quntedge.web import routes as web_routes
 from quntedge.web.pages import Pages
-from quntedge.wiring import Runtime, build, build_worker, database
+from quntedge.wiring import Runtime, build, database
 
 log = get_logger(__name__)
 

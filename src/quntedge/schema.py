@@ -2,17 +2,24 @@
 
 from sqlalchemy import MetaData
 
+from quntedge.access import models as access
 from quntedge.accounts import models as accounts
 from quntedge.cancellations import models as cancellations
 from quntedge.catalog import models as catalog
 from quntedge.checkout import models as checkout
+from quntedge.disputes import models as disputes
 from quntedge.dunning import models as dunning
 from quntedge.invoices import models as invoices
+from quntedge.ledger import models as ledger
+from quntedge.methods import models as methods
 from quntedge.notifications import models as notifications
 from quntedge.pauses import models as pauses
 from quntedge.payments import models as payments
 from quntedge.plan_changes import models as plan_changes
+from quntedge.plan_migrations import models as plan_migrations
 from quntedge.processes import models as processes
+from quntedge.promotions import models as promotions
+from quntedge.reconciliation import models as reconciliation
 from quntedge.refunds import models as refunds
 from quntedge.storage import vault
 from quntedge.storage.base import Base
@@ -22,18 +29,25 @@ from quntedge.webhooks import difference
 from quntedge.webhooks import models as webhooks
 
 MODELS = (
+    access,
     accounts,
     cancellations,
     catalog,
     checkout,
     difference,
+    disputes,
     dunning,
     invoices,
+    ledger,
+    methods,
     notifications,
     pauses,
     payments,
     plan_changes,
+    plan_migrations,
     processes,
+    promotions,
+    reconciliation,
     refunds,
     subscriptions,
     trials,

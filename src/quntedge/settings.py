@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from quntedge.kit.crypto import KeyRing
 from quntedge.kit.errors import QuntedgeError
+from quntedge.kit.money import Money
 
 
 class ConfigurationError(QuntedgeError):
@@ -38,6 +39,23 @@ def _known_zone(value: str) -> str:
 
 def _without_trailing_slash(value: str) -> str:
     return value.rstrip("/")
+
+
+def _limits(value: str) -> dict[str, Money]:
+    """Amounts by currency. Raises ValueError for what is no amount, and for a currency that comes twice."""
+    found: dict[str, Money] = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        amount, _, currency = part.partition(" ")
+        limit = Money.parse(amount, currency.strip())
+        if limit.amount_minor < 0 or limit.currency in found:
+            raise ValueError(f"write each currency once, with an amount from zero up, not {part!r}")
+        found[limit.currency] = limit
+    return found
+
+
+def _amounts(value: str) -> str:
+    _limits(value)
+    return value
 
 
 Url = Annotated[str, AfterValidator(_without_trailing_slash)]
@@ -131,6 +149,18 @@ class Settings(BaseSettings):
         description="What is owed to consumers who withdraw within 14 days: full, or pro_rata (the time that is left) "
         "where your checkout has them ask expressly that the service begins at once.",
     )
+    tax_remitted_by: Literal["gateway", "seller"] = Field(
+        "gateway",
+        validation_alias="QUNTEDGE_TAX_REMITTED_BY",
+        description="Who passes the tax on sales on to the authorities: gateway (Whop takes it out of the payment as "
+        "it does its fees) or seller (it stays a debt of yours). As it is set up at Whop; counts for the ledger.",
+    )
+    refund_approval_above: Annotated[str, AfterValidator(_amounts)] = Field(
+        "100.00 usd, 100.00 eur, 100.00 gbp",
+        validation_alias="QUNTEDGE_REFUND_APPROVAL_ABOVE",
+        description="Refunds above these amounts wait until a second person approves them; in a currency that is not "
+        "listed all do. One amount for each currency, comma-separated.",
+    )
     clock_url: Url | None = Field(
         None,
         validation_alias="QUNTEDGE_CLOCK_URL",
@@ -165,6 +195,52 @@ class Settings(BaseSettings):
         description="Hours after the end of a period before we ask Whop for a renewal that it has not told us of; "
         "counts for periods that begin from now on.",
     )
+    seller_name: str | None = Field(
+        None,
+        validation_alias="QUNTEDGE_SELLER_NAME",
+        description="Legal name of whoever sells, as invoices say it. Unset: PRODUCT_NAME.",
+    )
+    seller_code: str = Field(
+        "",
+        pattern=r"^[A-Z0-9]{0,8}$",
+        validation_alias="QUNTEDGE_SELLER_CODE",
+        description="Stands before the numbers of invoices and credit notes. Give another legal entity another code: "
+        "each has numbers of its own.",
+    )
+    seller_line1: str | None = Field(
+        None, validation_alias="QUNTEDGE_SELLER_LINE1", description="First line of the seller's address."
+    )
+    seller_line2: str | None = Field(
+        None, validation_alias="QUNTEDGE_SELLER_LINE2", description="Second line of the seller's address."
+    )
+    seller_postcode: str | None = Field(
+        None, validation_alias="QUNTEDGE_SELLER_POSTCODE", description="Postcode of the seller."
+    )
+    seller_city: str | None = Field(None, validation_alias="QUNTEDGE_SELLER_CITY", description="City of the seller.")
+    seller_country: str | None = Field(
+        None,
+        pattern=r"^[A-Z]{2}$",
+        validation_alias="QUNTEDGE_SELLER_COUNTRY",
+        description="Country of the seller, as two letters. Without it invoices carry no structured data (Factur-X).",
+    )
+    seller_vat_id: str | None = Field(
+        None, validation_alias="QUNTEDGE_SELLER_VAT_ID", description="VAT number of the seller, with its country."
+    )
+    seller_registration: str | None = Field(
+        None,
+        validation_alias="QUNTEDGE_SELLER_REGISTRATION",
+        description="What else invoices must say of the seller in one line, as a register and a number in it.",
+    )
+    seller_note: str | None = Field(
+        None,
+        validation_alias="QUNTEDGE_SELLER_NOTE",
+        description="A sentence below the amounts, as the reason why no VAT is charged.",
+    )
+    seller_time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        "UTC",
+        validation_alias="QUNTEDGE_SELLER_TIME_ZONE",
+        description="Time zone in which the seller's days and years begin: the dates and series of invoices.",
+    )
     pool_size: int = Field(
         10, ge=2, le=200, validation_alias="QUNTEDGE_POOL_SIZE", description="Database connections per process."
     )
@@ -173,6 +249,10 @@ class Settings(BaseSettings):
     def secure_cookies(self) -> bool:
         """Whether cookies may travel over https only."""
         return self.base_url.startswith("https://")
+
+    def refund_limits(self) -> dict[str, Money]:
+        """The amounts, by currency, above which a refund needs a second person."""
+        return _limits(self.refund_approval_above)
 
     def key_ring(self) -> KeyRing:
         """The keys that wrap data keys. Raises `ConfigurationError` for weak or malformed ones."""

@@ -4,52 +4,58 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quntedge.access.service import AccessService
 from quntedge.accounts.api_keys import ApiKeyService
 from quntedge.accounts.service import AccountService
+from quntedge.bookkeeping.feature import Bookkeeping
 from quntedge.cancellations.events import CancellationScheduled, CancellationUndone, WithdrawalReceived
 from quntedge.cancellations.feature import Cancellations
 from quntedge.catalog.service import CatalogService
-from quntedge.checkout.idempotency import IdempotencyService
+from quntedge.checkout.discounts import PromotionUses
 from quntedge.checkout.outcomes import CheckoutOutcomes
 from quntedge.checkout.service import CheckoutService
+from quntedge.disputes.feature import Disputes
 from quntedge.dunning.events import AccessPaused, GraceEnding
 from quntedge.dunning.feature import Dunning
 from quntedge.edge.services import Services
 from quntedge.gateway.whop.adapter import WhopGateway, connect
 from quntedge.gateway.whop.config import WhopSettings
-from quntedge.invoices.events import InvoicePaid
-from quntedge.invoices.service import InvoiceService
-from quntedge.jobs import sweeps, tasks
-from quntedge.jobs.ticker import NEVER, Awaited, Sweep
-from quntedge.jobs.worker import Worker, WorkerServices
+from quntedge.invoices.events import CreditNoteIssued, InvoicePaid
+from quntedge.invoices.feature import Invoices
+from quntedge.invoices.parties import Seller
+from quntedge.jobs import tasks
 from quntedge.kit.clock import Clock, SystemClock
 from quntedge.kit.following_clock import FollowingClock
+from quntedge.methods.events import MethodExpiring
+from quntedge.methods.feature import Methods
 from quntedge.notifications.editing import MailTemplateService
 from quntedge.notifications.render import MailRenderer, Sender
-from quntedge.notifications.sender import MailSender
 from quntedge.notifications.service import NotificationService
-from quntedge.notifications.smtp import MailServer
-from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding
+from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding, PauseMoved
 from quntedge.pauses.service import PauseService
 from quntedge.pauses.watch import PauseWatch
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.service import PaymentService
 from quntedge.plan_changes.events import PlanChangeNews
 from quntedge.plan_changes.feature import PlanChanges
+from quntedge.plan_changes.views import credit_promos
+from quntedge.plan_migrations.events import NewTermsAnnounced, NewTermsWithdrawn
+from quntedge.plan_migrations.service import PlanMigrationService
 from quntedge.processes.runner import ProcessRunner
-from quntedge.refunds.service import RefundService
+from quntedge.promotions.feature import Promotions
+from quntedge.reconciliation.feature import Reconciliation
+from quntedge.refunds.events import RefundMoved
+from quntedge.refunds.feature import Refunds
 from quntedge.settings import ConfigurationError, Settings
 from quntedge.storage.embedded import EmbeddedServer
 from quntedge.storage.engine import create_engine, libpq_url, session_factory
 from quntedge.storage.events import EventBus
 from quntedge.storage.jobs import JobQueue, create_job_app
-from quntedge.storage.notify import Listener
-from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.events import SubscriptionChanged
 from quntedge.subscriptions.queries import live_subscribers
@@ -59,14 +65,15 @@ from quntedge.trials.service import TrialService
 from quntedge.trials.signals import TrialSignals
 from quntedge.webhooks.apply import Applier
 from quntedge.webhooks.bodies import BodyStore
+from quntedge.webhooks.dispute_effects import DisputeEffects
+from quntedge.webhooks.dispute_watch import DisputeWatch
 from quntedge.webhooks.effects import Effects
 from quntedge.webhooks.endpoint import PATH, EndpointWatch
-from quntedge.webhooks.inbox import CHANNEL, Inbox
+from quntedge.webhooks.inbox import Inbox
 from quntedge.webhooks.reader import GatewayReader
 from quntedge.webhooks.reconcile import Reconciler
 from quntedge.webhooks.renewals import RenewalGaps
 from quntedge.webhooks.service import WebhookService
-from quntedge.webhooks.worker import InboxWorker
 
 ENDS_OF_OTHERS = ("plan_change",)
 """Kinds of processes that let a membership run out because another takes its place: no cancellation by the buyer."""
@@ -102,6 +109,7 @@ class Runtime:
     gateway: WhopGateway
     jobs: JobQueue
     processes: ProcessRunner
+    bookkeeping: Bookkeeping
     catalog: CatalogService
     services: Services
     bodies: BodyStore
@@ -110,6 +118,7 @@ class Runtime:
     reconciler: Reconciler
     renewals: RenewalGaps
     endpoint: EndpointWatch
+    disputes: DisputeWatch
     outcomes: CheckoutOutcomes
     pauses: PauseWatch
     trials: TrialService
@@ -123,6 +132,7 @@ class Runtime:
     async def close(self) -> None:
         """Lets go of connections."""
         await self.webhooks.settle_readings()
+        self.services.invoices.close()
         await self.gateway.close()
         await self.engine.dispose()
         await self.inbox_engine.dispose()
@@ -144,8 +154,10 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     processes = ProcessRunner(units, engine, jobs)
     retire_later = tasks.retire_later(jobs)
     payments = PaymentService()
-    invoices = InvoiceService()
-    outcomes = CheckoutOutcomes(retire_later)
+    billing = Invoices(units, vault, Seller.from_settings(settings))
+    invoices = billing.service
+    promotions = Promotions(units, processes, gateway)
+    outcomes = CheckoutOutcomes(retire_later, promotions.desk.release)
     renewal_gap = timedelta(hours=settings.renewal_gap_hours)
     subscriptions = SubscriptionService(renewal_gap)
     pauses = PauseWatch(units, gateway, subscriptions)
@@ -169,19 +181,47 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     dunning = Dunning(
         units, processes, gateway, subscriptions, payments, settings.base_url, default_zone=settings.time_zone
     )
+    refunds = Refunds(
+        units, processes, gateway, payments, cancellations.service, vault, limits=settings.refund_limits()
+    )
     plan_changes = PlanChanges(units, processes, gateway, subscriptions, jobs, base_url=settings.base_url)
+    methods = Methods(
+        units,
+        processes,
+        gateway,
+        subscriptions,
+        settings.base_url,
+        sync_later=tasks.sync_methods_later(jobs),
+        retire_later=retire_later,
+    )
+    disputes = Disputes(units, processes, gateway, subscriptions, payments, vault)
     notifications = NotificationService(jobs)
+    bookkeeping = Bookkeeping(units, gateway_remits=settings.tax_remitted_by == "gateway")
+    bookkeeping.listen(bus)
     # First: what they note tells the mails how a subscription came to be.
     _subscribe_trials(bus, trials, trial_signals, notifications)
     # Before the mails: what they say depends on how an unpaid renewal ended.
     _subscribe_dunning(bus, dunning, notifications)
-    _subscribe(bus, invoices, Effects(invoices), outcomes, notifications)
+    effects = Effects(invoices)
+    _subscribe(bus, effects, outcomes, notifications)
+    bus.subscribe(PaymentRecorded, PromotionUses(promotions.redemptions, credit_promos).on_payment_recorded)
     _subscribe_pauses(bus, pauses, notifications)
     _subscribe_cancellations(bus, cancellations, notifications)
     _subscribe_plan_changes(bus, plan_changes, notifications)
+    plan_migrations = PlanMigrationService(units, plan_changes.versions)
+    _subscribe_plan_migrations(bus, plan_migrations, notifications)
+    methods.listen(bus)
+    bus.subscribe(MethodExpiring, notifications.on_method_expiring)
+    refunds.listen(bus)
+    bus.subscribe(RefundMoved, notifications.on_refund_moved)
+    disputes.listen(bus)
+    DisputeEffects(disputes.ending).listen(bus)
+    _subscribe_invoices(bus, billing, effects, notifications)
     bodies = BodyStore(settings.key_ring())
-    applier = Applier(subscriptions, payments, RefundService(payments), invoices, vault)
+    applier = Applier(subscriptions, payments, refunds.service, invoices, vault)
     reconciler = Reconciler(units, gateway, applier)
+    dispute_watch = DisputeWatch(units, gateway, applier)
+    reconciliation = Reconciliation(units, gateway, reconciler, bookkeeping, dispute_watch.discover)
 
     async def catch_up() -> int:
         return await reconciler.full(clock.now())
@@ -196,12 +236,21 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         accounts=AccountService(vault, settings.secret_key.get_secret_value()),
         api_keys=ApiKeyService(),
         catalog=catalog,
-        checkout=CheckoutService(units, gateway, settings.base_url, retire_later=retire_later),
+        checkout=CheckoutService(
+            units, gateway, settings.base_url, retire_later=retire_later, promotions=promotions.desk
+        ),
+        promotions=promotions,
         access=AccessService(engine, clock),
         pauses=pause_service,
         cancellations=cancellations,
         dunning=dunning,
         plan_changes=plan_changes,
+        refunds=refunds,
+        invoices=billing,
+        disputes=disputes,
+        methods=methods,
+        plan_migrations=plan_migrations,
+        reconciliation=reconciliation,
         gateway=gateway,
         checkout_origins=_checkout_origins(settings),
         mails=MailTemplateService(renderer_for(settings)),
@@ -217,6 +266,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         gateway=gateway,
         jobs=jobs,
         processes=processes,
+        bookkeeping=bookkeeping,
         catalog=catalog,
         services=services,
         bodies=bodies,
@@ -232,6 +282,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         reconciler=reconciler,
         renewals=RenewalGaps(units, reconciler, renewal_gap),
         endpoint=EndpointWatch(gateway, f"{settings.base_url}{PATH}", clock, catch_up),
+        disputes=dispute_watch,
         outcomes=outcomes,
         pauses=pauses,
         trials=trials,
@@ -239,22 +290,14 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     )
 
 
-def _subscribe(
-    bus: EventBus,
-    invoices: InvoiceService,
-    effects: Effects,
-    outcomes: CheckoutOutcomes,
-    notifications: NotificationService,
-) -> None:
+def _subscribe(bus: EventBus, effects: Effects, outcomes: CheckoutOutcomes, notifications: NotificationService) -> None:
     """Who hears of what, all inside the transaction that records it."""
-    bus.subscribe(PaymentRecorded, invoices.on_payments_recorded)
     bus.subscribe(PaymentRecorded, effects.on_payment_recorded)
     bus.subscribe(PaymentRecorded, outcomes.on_payment_recorded)
     bus.subscribe(PaymentRecorded, notifications.on_payment_recorded)
     bus.subscribe(SubscriptionChanged, effects.on_subscription_changed)
     bus.subscribe(SubscriptionChanged, outcomes.on_subscription_changed)
     bus.subscribe(SubscriptionChanged, notifications.on_subscription_changed)
-    bus.subscribe(InvoicePaid, notifications.on_invoice_paid)
 
 
 def _subscribe_trials(
@@ -277,6 +320,7 @@ def _subscribe_pauses(bus: EventBus, pauses: PauseWatch, notifications: Notifica
     bus.subscribe(SubscriptionChanged, pauses.on_subscription_changed)
     bus.subscribe(PaymentRecorded, pauses.on_payment_recorded)
     bus.subscribe(PauseBegan, notifications.on_pause_began)
+    bus.subscribe(PauseMoved, notifications.on_pause_moved)
     bus.subscribe(PauseEnding, notifications.on_pause_ending)
     bus.subscribe(PauseEnded, notifications.on_pause_ended)
 
@@ -293,64 +337,21 @@ def _subscribe_plan_changes(bus: EventBus, plan_changes: PlanChanges, notificati
     bus.subscribe(PlanChangeNews, notifications.on_plan_change_news)
 
 
-def build_worker(runtime: Runtime) -> tuple[Worker, Listener]:
-    """A worker on a runtime of its own, and the listener that wakes it (to be started and stopped around it)."""
-    settings = runtime.settings
-    inbox = InboxWorker(runtime.webhooks)
-    if isinstance(runtime.clock, FollowingClock):
-        runtime.clock.subscribe(inbox.wake)
-    listener = Listener(runtime.database_url)
-    listener.subscribe(CHANNEL, inbox.wake)
-    server = MailServer.parse(settings.smtp_url.get_secret_value()) if settings.smtp_url else None
-    services = WorkerServices(
-        clock=runtime.clock,
-        units=runtime.units,
-        jobs=runtime.jobs,
-        mail=MailSender(runtime.units, runtime.vault, runtime.services.mails.renderer, server),
-        retire_checkout=runtime.gateway.retire_checkout,
-        inspect_buyer=runtime.trial_signals.inspect,
-        wake_plan_change=runtime.services.plan_changes.wake,
-        processes=runtime.processes,
-        inbox=inbox,
-        sweeps=_sweeps(runtime),
-    )
-    return Worker(services), listener
+def _subscribe_plan_migrations(
+    bus: EventBus, plan_migrations: PlanMigrationService, notifications: NotificationService
+) -> None:
+    bus.subscribe(PlanChangeNews, plan_migrations.on_plan_change_news)
+    bus.subscribe(NewTermsAnnounced, notifications.on_new_terms_announced)
+    bus.subscribe(NewTermsWithdrawn, notifications.on_new_terms_withdrawn)
 
 
-def _sweeps(runtime: Runtime) -> list[Sweep]:
-    async def purge_sessions(unit: UnitOfWork, _now: datetime) -> int:
-        return await runtime.services.accounts.purge_sessions(unit)
-
-    async def index_mailboxes(unit: UnitOfWork, _now: datetime) -> int:
-        return await runtime.services.accounts.index_mailboxes(unit)
-
-    async def reconcile_recent() -> int:
-        return await runtime.reconciler.recent(runtime.clock.now())
-
-    async def reconcile_full() -> int:
-        return await runtime.reconciler.full(runtime.clock.now())
-
-    return [
-        *sweeps.housekeeping(
-            runtime.units,
-            expire_checkouts=runtime.outcomes.expire,
-            purge_idempotency=IdempotencyService().purge,
-            maintain_inbox=runtime.bodies.maintain,
-        ),
-        sweeps.tidying(
-            "plan_changes.purge_quotes", timedelta(hours=6), runtime.units, runtime.services.plan_changes.purge
-        ),
-        sweeps.tidying("sessions.purge", timedelta(hours=6), runtime.units, purge_sessions),
-        sweeps.tidying("accounts.mailboxes", timedelta(minutes=1), runtime.units, index_mailboxes),
-        sweeps.reminding("trials.remind", runtime.units, runtime.trials.remind, Awaited.TRIALS),
-        sweeps.reminding("pauses.remind", runtime.units, runtime.pauses.remind, Awaited.PAUSE_REMINDERS),
-        sweeps.checking("pauses.check", runtime.pauses.check_due, Awaited.PAUSE_CHECKS),
-        sweeps.checking("dunning.due", runtime.services.dunning.service.work_due, Awaited.DUNNING),
-        sweeps.checking("renewals.check", runtime.renewals.check, Awaited.RENEWALS),
-        sweeps.comparing("gateway.reconcile_recent", timedelta(minutes=15), reconcile_recent),
-        sweeps.comparing("gateway.reconcile_full", timedelta(hours=24), reconcile_full),
-        Sweep("gateway.endpoint", timedelta(minutes=15), runtime.endpoint.check, in_leaps=NEVER),
-    ]
+def _subscribe_invoices(bus: EventBus, billing: Invoices, effects: Effects, notifications: NotificationService) -> None:
+    # Last: from the first number given until the commit, whoever else has an invoice to number waits.
+    bus.subscribe(PaymentRecorded, billing.service.on_payments_recorded)
+    bus.subscribe(PaymentRecorded, effects.on_unpaid)
+    billing.listen(bus)
+    bus.subscribe(InvoicePaid, notifications.on_invoice_paid)
+    bus.subscribe(CreditNoteIssued, notifications.on_credit_note_issued)
 
 
 def renderer_for(settings: Settings) -> MailRenderer:

@@ -38,7 +38,10 @@ async def unlimited(
         yield shop
 
 
-@pytest.mark.parametrize("caller", ["nobody", "customer", "service"])
+@pytest.mark.parametrize(
+    "caller",
+    ["nobody", pytest.param("customer", marks=pytest.mark.long), pytest.param("service", marks=pytest.mark.long)],
+)
 async def test_every_answer_is_one_that_is_described(unlimited: Shop, caller: str) -> None:
     kim = await unlimited.sign_up()
     await unlimited.subscribe(kim.user_id)

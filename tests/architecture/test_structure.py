@@ -13,7 +13,10 @@ from quntedge.storage import migrate
 from quntedge.storage.base import BlindIndex, SealedText
 
 SOURCE = Path(__file__).parents[2] / "src" / "quntedge"
-PURE = sorted(path for name in ("rules.py", "events.py") for path in SOURCE.glob(f"*/{name}"))
+PURE = sorted(
+    {path for name in ("rules.py", "events.py") for path in SOURCE.glob(f"*/{name}")} | {SOURCE / "pricing/preview.py"}
+)
+PURE_PACKAGES = ("quntedge.kit", "quntedge.pricing.rules", "quntedge.pricing.preview")
 
 
 def _columns() -> Iterator[Column[object]]:
@@ -30,10 +33,11 @@ def test_every_column_says_what_it_holds(column: Column[object]) -> None:
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(SOURCE))) for path in PURE])
-def test_rules_and_events_need_only_the_standard_library_and_kit(path: Path) -> None:
+def test_rules_and_events_need_only_the_standard_library_kit_and_prices(path: Path) -> None:
     for module in _imports(path):
         top = module.partition(".")[0]
-        allowed = top in sys.stdlib_module_names or module.startswith(("quntedge.kit", f"quntedge.{path.parent.name}."))
+        own = f"quntedge.{path.parent.name}."
+        allowed = top in sys.stdlib_module_names or module.startswith((*PURE_PACKAGES, own))
         assert allowed, f"{path.name} of {path.parent.name} imports {module}"
 
 

@@ -157,6 +157,7 @@ def test_a_newcomer_starts_uses_stops_and_starts_again(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_part_that_dies_is_named_with_the_end_of_its_log(folder: Path) -> None:
     with demo(folder) as running:
         # Only when customers have what they bought has the worker certainly written to its log.
@@ -170,6 +171,7 @@ def test_a_part_that_dies_is_named_with_the_end_of_its_log(folder: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_demo_that_is_killed_takes_everything_with_it(folder: Path) -> None:
     with demo(folder) as running:
         running.until("✓ Database")
@@ -179,6 +181,7 @@ def test_a_demo_that_is_killed_takes_everything_with_it(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("after", ["QuntEdge demo", "✓ PostgreSQL", "✓ Catalogue"])
 def test_it_can_be_stopped_while_it_starts(folder: Path, after: str) -> None:
     with demo(folder) as running:

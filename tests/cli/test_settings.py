@@ -7,7 +7,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from quntedge.commands.checks import webhook_endpoint
+from quntedge.commands.checks import seller, webhook_endpoint
 from quntedge.commands.doctor import explain_settings
 from quntedge.settings import Settings, load_settings
 from quntedge.storage import migrate
@@ -116,3 +116,17 @@ def test_doctor_notices_a_secret_copied_without_its_prefix(configured: pytest.Mo
     *_, finding = webhook_endpoint(load_settings(base_url="https://pay.example.com"))
     assert finding.level == "warn"
     assert finding.text.startswith("1 of WHOP_WEBHOOK_SECRETS")
+
+
+def test_doctor_says_what_invoices_lack_of_the_seller(configured: pytest.MonkeyPatch) -> None:
+    bare = seller(load_settings())
+    assert bare.level == "warn"
+    assert "QUNTEDGE_SELLER_COUNTRY" in bare.text
+    whole = load_settings(
+        seller_name="X SA",
+        seller_line1="1 rue A",
+        seller_city="Paris",
+        seller_country="FR",
+        seller_vat_id="FR40303265045",
+    )
+    assert (seller(whole).level, seller(whole).text) == ("ok", "are from X SA, FR.")

@@ -21,7 +21,16 @@ from tests.contract.shop import Shop, settings_for
 PAGE = Path(__file__).parents[2] / "docs" / "whop.md"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
+TODAY = datetime(2030, 1, 1, tzinfo=UTC)
+
 Use = Callable[[WhopGateway], Awaitable[Any]]
+
+
+async def listed(pages: AsyncIterator[list[Any]]) -> None:
+    """Reads a list to its end."""
+    async for _ in pages:
+        pass
+
 
 USES: tuple[Use, ...] = (
     lambda gateway: gateway.account_id(),
@@ -58,6 +67,11 @@ USES: tuple[Use, ...] = (
     lambda gateway: gateway.archive_promo("promo_x"),
     lambda gateway: gateway.failure_behavior(),
     lambda gateway: gateway.webhook_endpoints(),
+    lambda gateway: gateway.fees_of("pay_x"),
+    lambda gateway: listed(gateway.payments_between(LONG_AGO, TODAY)),
+    lambda gateway: listed(gateway.refunds_between(LONG_AGO, TODAY)),
+    lambda gateway: listed(gateway.movements_between(LONG_AGO, TODAY)),
+    lambda gateway: listed(gateway.payouts_between(LONG_AGO, TODAY)),
 )
 
 

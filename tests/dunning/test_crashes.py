@@ -9,6 +9,8 @@ from quntedge.gateway.errors import GatewayOutcomeUnknown
 from quntedge.processes.runner import HANDOVER
 from tests.dunning.world import FAILS_LATER, Killed, World, dies
 
+pytestmark = pytest.mark.long
+
 
 async def interrupted(world: World, monkeypatch: pytest.MonkeyPatch, call: str, at: str, kind: str) -> None:
     """Does what is due; the first process is cut off at this call, and found again when its time is over."""

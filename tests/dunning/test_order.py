@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from quntedge.gateway.port import MembershipSnapshot, MembershipStatus, PaymentSnapshot, PaymentStatus
+from quntedge.invoices.parties import Seller
 from quntedge.invoices.service import InvoiceService
 from quntedge.kit.clock import FrozenClock
 from quntedge.kit.ids import new_id
@@ -89,11 +90,9 @@ class Book:
     """Our side, told of one customer after the other."""
 
     def __init__(self, runtime: Runtime) -> None:
-        payments = PaymentService()
+        payments, invoices = PaymentService(), InvoiceService(runtime.vault, Seller.from_settings(runtime.settings))
         self.runtime = runtime
-        self._applier = Applier(
-            SubscriptionService(), payments, RefundService(payments), InvoiceService(), runtime.vault
-        )
+        self._applier = Applier(SubscriptionService(), payments, RefundService(payments), invoices, runtime.vault)
         self._customers = itertools.count(1)
 
     async def tell(self, story: tuple[Told, ...]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from quntedge.catalog.toml import packaged
 from quntedge.dunning.cases import Cases
 from quntedge.gateway.emulator.config import EmulatorConfig
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
+from quntedge.invoices.parties import Seller
 from quntedge.invoices.service import InvoiceService
 from quntedge.kit.clock import FrozenClock
 from quntedge.payments.service import PaymentService
@@ -187,7 +188,8 @@ async def dunning_world(settings: Settings, database_url: str, behavior: str = "
             await runtime.catalog.sync_gateway()
             user_id = await add_user(runtime.units, runtime.vault, EMAIL)
             payments = PaymentService()
-            applier = Applier(SubscriptionService(), payments, RefundService(payments), InvoiceService(), runtime.vault)
+            invoices = InvoiceService(runtime.vault, Seller.from_settings(runtime.settings))
+            applier = Applier(SubscriptionService(), payments, RefundService(payments), invoices, runtime.vault)
             yield World(runtime, emulator, clock, user_id, applier)
         finally:
             await runtime.close()

@@ -17,12 +17,14 @@ from quntedge.accounts.api_keys import ApiKeyService
 from quntedge.accounts.passwords import Passwords
 from quntedge.accounts.service import AccountService
 from quntedge.api import routes as api
+from quntedge.bookkeeping.feature import Bookkeeping
 from quntedge.cancellations.feature import Cancellations
 from quntedge.catalog import queries as catalog
 from quntedge.catalog.queries import PlanView
 from quntedge.catalog.service import CatalogService
 from quntedge.catalog.toml import packaged
 from quntedge.checkout.service import CheckoutService
+from quntedge.disputes.feature import Disputes
 from quntedge.dunning.feature import Dunning
 from quntedge.edge.app import Application, build
 from quntedge.edge.bare import BareRoute
@@ -31,16 +33,25 @@ from quntedge.edge.services import Services
 from quntedge.gateway.emulator.testing import RunningEmulator
 from quntedge.gateway.whop.adapter import WhopGateway, connect
 from quntedge.gateway.whop.config import WhopSettings
+from quntedge.invoices.feature import Invoices
 from quntedge.invoices.models import Invoice
+from quntedge.invoices.parties import Seller
+from quntedge.invoices.service import InvoiceService
 from quntedge.kit.clock import FrozenClock
 from quntedge.kit.ids import new_id
+from quntedge.methods.feature import Methods
 from quntedge.notifications.editing import MailTemplateService
 from quntedge.pauses.service import PauseService
 from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.service import PaymentService
 from quntedge.plan_changes.feature import PlanChanges
+from quntedge.plan_migrations.service import PlanMigrationService
 from quntedge.processes.runner import ProcessRunner
+from quntedge.promotions.feature import Promotions
+from quntedge.reconciliation.feature import Reconciliation
+from quntedge.refunds.feature import Refunds
 from quntedge.refunds.models import Refund
+from quntedge.refunds.service import RefundService
 from quntedge.settings import Settings
 from quntedge.storage.jobs import JobQueue, create_job_app
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -50,6 +61,9 @@ from quntedge.subscriptions.queries import live_subscribers
 from quntedge.subscriptions.service import SubscriptionService
 from quntedge.web import routes as web
 from quntedge.web.pages import Pages
+from quntedge.webhooks.apply import Applier
+from quntedge.webhooks.dispute_watch import DisputeWatch
+from quntedge.webhooks.reconcile import Reconciler
 from quntedge.wiring import renderer_for
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -224,6 +238,10 @@ async def no_retiring(unit: UnitOfWork, checkout_ids: list[str]) -> None:
     """No jobs in these tests."""
 
 
+async def no_syncing(unit: UnitOfWork, members: list[tuple[str, str]]) -> None:
+    """No jobs in these tests."""
+
+
 @asynccontextmanager
 async def open_shop(
     settings: Settings,
@@ -245,6 +263,9 @@ async def open_shop(
         await catalogue.sync_gateway()
     jobs = JobQueue(create_job_app(settings.database_url or ""))
     processes = ProcessRunner(units, engine, jobs)
+    promotions = Promotions(units, processes, gateway)
+    canceling = Cancellations(units, processes, gateway, SubscriptionService(), vault)
+    plan_changes = PlanChanges(units, processes, gateway, SubscriptionService(), jobs, base_url=settings.base_url)
     services = replace(
         Services(
             settings=settings,
@@ -255,14 +276,31 @@ async def open_shop(
             accounts=AccountService(vault, settings.secret_key.get_secret_value(), Passwords(CHEAP)),
             api_keys=ApiKeyService(),
             catalog=catalogue,
-            checkout=CheckoutService(units, gateway, settings.base_url, retire_later=no_retiring),
+            checkout=CheckoutService(
+                units, gateway, settings.base_url, retire_later=no_retiring, promotions=promotions.desk
+            ),
+            promotions=promotions,
             access=AccessService(engine, clock),
             pauses=PauseService(units, processes, gateway, SubscriptionService()),
             dunning=Dunning(units, processes, gateway, SubscriptionService(), PaymentService(), settings.base_url),
-            cancellations=Cancellations(units, processes, gateway, SubscriptionService(), vault),
-            plan_changes=PlanChanges(
-                units, processes, gateway, SubscriptionService(), jobs, base_url=settings.base_url
+            cancellations=canceling,
+            plan_changes=plan_changes,
+            plan_migrations=PlanMigrationService(units, plan_changes.versions),
+            refunds=Refunds(
+                units, processes, gateway, PaymentService(), canceling.service, vault, limits=settings.refund_limits()
             ),
+            invoices=Invoices(units, vault, Seller.from_settings(settings)),
+            methods=Methods(
+                units,
+                processes,
+                gateway,
+                SubscriptionService(),
+                settings.base_url,
+                sync_later=no_syncing,
+                retire_later=no_retiring,
+            ),
+            disputes=Disputes(units, processes, gateway, SubscriptionService(), PaymentService(), vault),
+            reconciliation=_reconciliation(settings, units, vault, gateway),
             gateway=gateway,
             mails=MailTemplateService(renderer_for(settings)),
             checkout_origins=(emulator.url if emulator is not None else "https://checkout.example",),
@@ -282,6 +320,15 @@ async def open_shop(
     for client in shop.clients:
         await client.aclose()
     await gateway.close()
+
+
+def _reconciliation(settings: Settings, units: UnitOfWorkFactory, vault: Vault, gateway: WhopGateway) -> Reconciliation:
+    payments = PaymentService()
+    invoices = InvoiceService(vault, Seller.from_settings(settings))
+    applier = Applier(SubscriptionService(), payments, RefundService(payments), invoices, vault)
+    bookkeeping = Bookkeeping(units, gateway_remits=settings.tax_remitted_by == "gateway")
+    watch = DisputeWatch(units, gateway, applier)
+    return Reconciliation(units, gateway, Reconciler(units, gateway, applier), bookkeeping, watch.discover)
 
 
 def _gateway(settings: Settings, emulator: RunningEmulator | None) -> WhopGateway:

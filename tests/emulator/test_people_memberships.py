@@ -62,7 +62,7 @@ POSSIBLE = {
     "active": {"cancel", "at_end", "keep", "pause", "extend", "period", "promo"},
     "trialing": {"cancel", "at_end", "keep", "pause", "extend", "period", "promo", "end_trial"},
     "past_due": {"cancel", "at_end", "keep", "period"},
-    "paused": {"cancel", "at_end", "keep", "resume", "extend", "period", "promo"},
+    "paused": {"cancel", "at_end", "keep", "pause", "resume", "extend", "period", "promo"},
     "canceling": {"cancel", "at_end", "keep", "pause", "extend", "promo"},
     "completed": {"cancel"},
     "expiring": {"cancel", "extend"},

@@ -323,7 +323,7 @@ def test_what_cannot_be_interpreted_says_why(document: object, reason: str) -> N
         ("payment.refunded", payloads.native_refund(), "refund:rf_1"),
         ("invoice.paid", payloads.invoice(), "invoice:inv_1"),
         ("dispute.created", {"id": "dspt_1"}, "dispute:dspt_1"),
-        ("dispute.created", {"id": None}, "type:dispute.created"),
+        ("member.updated", {"id": None}, "type:member.updated"),
         ("moon.landed", None, "type:moon.landed"),
     ],
 )

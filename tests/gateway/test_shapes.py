@@ -64,9 +64,11 @@ PAYMENT = PaymentSnapshot(
     user_id="user_5",
     plan_id="plan_P1",
     checkout_id="ch_1",
+    payment_method_id="payt_1",
     billing_reason="subscription_create",
     subtotal=Money(2900, "usd"),
     total=Money(3161, "usd"),
+    presentment=Money(3161, "usd"),
     tax=Money(261, "usd"),
     tax_behavior="exclusive",
     net=Money(3035, "usd"),
@@ -114,8 +116,8 @@ def test_a_native_payment() -> None:
 
 
 def test_a_legacy_payment_says_the_same() -> None:
-    expected = changed(PAYMENT, shape="legacy", refunded=Money(0, "usd"))
-    assert payment_snapshot(payloads.legacy_payment()) == expected
+    told = {"refunded": Money(0, "usd"), "presentment": None, "payment_method_id": None}
+    assert payment_snapshot(payloads.legacy_payment()) == changed(PAYMENT, shape="legacy", **told)
 
 
 @pytest.mark.parametrize("build", [payloads.failed_native_payment, payloads.failed_legacy_payment])

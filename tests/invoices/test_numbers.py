@@ -1,7 +1,6 @@
 """Invoice numbers: without gaps, never twice, never taken back."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,13 +8,13 @@ import pytest
 from quntedge.gateway.port import InvoiceSnapshot, InvoiceStatus, PaymentStatus
 from quntedge.invoices.events import InvoicePaid
 from quntedge.invoices.service import InvoiceLink, InvoiceService, ObservedInvoice
-from quntedge.kit.clock import FrozenClock
 from quntedge.kit.money import Money
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.service import PaymentService, RefundTotal
-from quntedge.storage.engine import create_engine, session_factory
 from quntedge.storage.events import EventBus
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from quntedge.storage.vault import Vault
+from tests.invoices.builders import SELLER
 from tests.payments.builders import AT, USER, apply, rows, seed, snapshot
 
 NUMBERS = "SELECT whop_payment_id, number FROM invoice ORDER BY paid_at, number"
@@ -34,42 +33,17 @@ def announced(bus: EventBus) -> list[InvoicePaid]:
 
 
 @pytest.fixture
-async def billed(units: UnitOfWorkFactory, bus: EventBus) -> UnitOfWorkFactory:
-    """Units of work in which payments make invoices, and a customer."""
-    bus.subscribe(PaymentRecorded, InvoiceService().on_payments_recorded)
-    await seed(units)
-    return units
+def invoices(vault: Vault) -> InvoiceService:
+    """The service under test."""
+    return InvoiceService(vault, SELLER)
 
 
 @pytest.fixture
-async def crowd(database_url: str, clock: FrozenClock, billed: UnitOfWorkFactory) -> AsyncIterator[UnitOfWorkFactory]:
-    """The same on forty connections."""
-    engine = create_engine(database_url, pool_size=40)
-    yield UnitOfWorkFactory(session_factory(engine), clock, billed.bus)
-    await engine.dispose()
-
-
-async def test_forty_at_once_of_which_half_fail_leave_no_gap_and_no_double(crowd: UnitOfWorkFactory) -> None:
-    all_open = asyncio.Barrier(40)
-
-    async def pay(number: int) -> None:
-        # A payment or two, so that a unit takes more than one number at once.
-        paid = [snapshot(f"pay_{number}_{part}") for part in range(1 + number % 3 // 2)]
-        async with crowd() as unit:
-            await apply(unit, *paid)
-            await all_open.wait()
-            await unit.dispatch()
-            if number % 2:
-                await unit.rollback()
-            else:
-                await unit.commit()
-
-    await asyncio.gather(*(pay(number) for number in range(40)))
-    found = await rows(crowd, NUMBERS)
-    survivors = {f"pay_{number}_{part}" for number in range(0, 40, 2) for part in range(1 + number % 3 // 2)}
-    assert {payment for payment, _ in found} == survivors
-    assert [number for _, number in found] == [f"INV-2026-{n:06d}" for n in range(1, len(survivors) + 1)]
-    assert await rows(crowd, "SELECT last_number FROM invoice_counter") == [(len(survivors),)]
+async def billed(units: UnitOfWorkFactory, bus: EventBus, invoices: InvoiceService) -> UnitOfWorkFactory:
+    """Units of work in which payments make invoices, and a customer."""
+    bus.subscribe(PaymentRecorded, invoices.on_payments_recorded)
+    await seed(units)
+    return units
 
 
 async def test_the_year_ends_between_two_seconds(billed: UnitOfWorkFactory) -> None:
@@ -129,7 +103,7 @@ async def test_a_payment_of_nothing_has_no_invoice_and_takes_no_number(billed: U
 
 
 async def test_an_explicit_invoice_joins_that_of_its_payment_and_cannot_open_it_again(
-    billed: UnitOfWorkFactory, announced: list[InvoicePaid]
+    billed: UnitOfWorkFactory, invoices: InvoiceService, announced: list[InvoicePaid]
 ) -> None:
     async with billed() as unit:
         await apply(unit, snapshot())
@@ -148,14 +122,16 @@ async def test_an_explicit_invoice_joins_that_of_its_payment_and_cannot_open_it_
             | {"status": status, "updated_at": AT + timedelta(hours=number)}
         )
         async with billed() as unit:
-            assert await InvoiceService().apply(unit, [ObservedInvoice(observed, "msg_3")], _nobody) == ["applied"]
+            assert await invoices.apply(unit, [ObservedInvoice(observed, "msg_3")], _nobody) == ["applied"]
             await unit.commit()
     found = await rows(billed, "SELECT whop_invoice_id, number, status, total_minor FROM invoice")
     assert found == [("inv_W1", "INV-2026-000001", "paid", 3161)]
     assert len(announced) == 1
 
 
-async def test_an_explicit_invoice_that_two_deliveries_report_at_once_is_one(billed: UnitOfWorkFactory) -> None:
+async def test_an_explicit_invoice_that_two_deliveries_report_at_once_is_one(
+    billed: UnitOfWorkFactory, invoices: InvoiceService
+) -> None:
     paid = InvoiceSnapshot(
         invoice_id="inv_W1",
         status=InvoiceStatus.PAID,
@@ -166,7 +142,7 @@ async def test_an_explicit_invoice_that_two_deliveries_report_at_once_is_one(bil
     )
     async with billed() as unit:
         twice = [ObservedInvoice(paid, "msg_1"), ObservedInvoice(paid, "msg_2")]
-        assert await InvoiceService().apply(unit, twice, _ours) == ["applied", "applied"]
+        assert await invoices.apply(unit, twice, _ours) == ["applied", "applied"]
         await unit.commit()
     assert await rows(billed, "SELECT number FROM invoice") == [("INV-2026-000001",)]
 

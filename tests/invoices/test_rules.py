@@ -11,20 +11,24 @@ from quntedge.schema import all_tables
 
 
 @pytest.mark.parametrize(
-    ("paid_at", "series"),
+    ("moment", "zone", "series"),
     [
-        (datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), "INV-2026"),
-        (datetime(2027, 1, 1, tzinfo=UTC), "INV-2027"),
-        (datetime(2027, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2))), "INV-2026"),
+        (datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), "UTC", "INV-2026"),
+        (datetime(2027, 1, 1, tzinfo=UTC), "UTC", "INV-2027"),
+        (datetime(2027, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2))), "UTC", "INV-2026"),
+        (datetime(2026, 12, 31, 23, 0, tzinfo=UTC), "Europe/Paris", "INV-2027"),
+        (datetime(2027, 1, 1, 4, 59, tzinfo=UTC), "America/New_York", "INV-2026"),
     ],
 )
-def test_the_series_is_the_year_in_utc(paid_at: datetime, series: str) -> None:
-    assert rules.series_of(paid_at) == series
+def test_the_series_is_the_year_where_the_seller_is(moment: datetime, zone: str, series: str) -> None:
+    assert rules.series_of(rules.INVOICES, moment, time_zone=zone) == series
+    assert rules.series_of(rules.CREDIT_NOTES, moment, time_zone=zone) == series.replace("INV", "CN")
+    assert rules.series_of(rules.INVOICES, moment, code="FR", time_zone=zone) == f"FR-{series}"
 
 
 def test_numbers_sort_as_text_and_do_not_end_at_a_million() -> None:
-    assert str(rules.InvoiceNumber("INV-2026", 7)) == "INV-2026-000007"
-    assert str(rules.InvoiceNumber("INV-2026", 1_234_567)) == "INV-2026-1234567"
+    assert str(rules.DocumentNumber("INV-2026", 7)) == "INV-2026-000007"
+    assert str(rules.DocumentNumber("INV-2026", 1_234_567)) == "INV-2026-1234567"
 
 
 @pytest.mark.parametrize(

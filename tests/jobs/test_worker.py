@@ -84,6 +84,7 @@ class Setting:
                 retire_checkout=self._retire,
                 inspect_buyer=self._inspect,
                 wake_plan_change=self._inspect,
+                sync_methods=self._sync,
                 processes=ProcessRunner(self.units, self.engine, queue),
                 inbox=self.inbox,
                 sweeps=self.sweeps,
@@ -93,6 +94,9 @@ class Setting:
 
     async def _inspect(self, membership_id: str) -> None:
         """Nobody begins anything in these tests."""
+
+    async def _sync(self, user_id: str, member_id: str) -> None:
+        """Nobody saves anything in these tests."""
 
     async def _retire(self, checkout_id: str) -> None:
         if self.on_retire is not None:
@@ -276,6 +280,7 @@ def test_the_job_names_are_what_the_features_enqueue(setting: Setting) -> None:
         retire_checkout=setting._retire,
         inspect_buyer=setting._inspect,
         wake_plan_change=setting._inspect,
+        sync_methods=setting._sync,
         processes=ProcessRunner(setting.units, setting.engine, queue),
         inbox=setting.inbox,
     )

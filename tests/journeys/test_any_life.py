@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -274,6 +275,7 @@ class Life(RuleBasedStateMachine):
         self.runner.run(spoil())
 
 
+@pytest.mark.long
 def test_any_life(database_server: str, template_database: str, settings: Settings, tmp_path: Path) -> None:
     class ThisLife(Life):
         server, template, plain, folder = database_server, template_database, settings, tmp_path

@@ -20,7 +20,7 @@ HUNDRED = pytest.mark.skipif("QUNTEDGE_TEST_YEAR" not in os.environ, reason="tak
 @pytest.mark.parametrize(
     ("subscriptions", "waves", "months"),
     [
-        pytest.param(20, 1, 4, id="twenty"),
+        pytest.param(20, 1, 4, id="twenty", marks=pytest.mark.long),
         # Every wave has instants of its own, so this is also a year with several times as many of them.
         pytest.param(100, 5, 12, id="hundred", marks=HUNDRED),
     ],

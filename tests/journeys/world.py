@@ -18,12 +18,13 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from sqlalchemy import text
 
 from quntedge.catalog.toml import packaged
+from quntedge.duties import build_worker
 from quntedge.gateway.emulator.config import EmulatorConfig
 from quntedge.gateway.emulator.testing import RunningEmulator, running_emulator
 from quntedge.jobs.mailbox import open_mailbox
 from quntedge.main import create_app
 from quntedge.settings import Settings
-from quntedge.wiring import Runtime, build, build_worker
+from quntedge.wiring import Runtime, build
 from tests.conftest import WEBHOOK_SECRET
 
 START = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)

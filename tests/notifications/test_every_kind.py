@@ -11,16 +11,21 @@ import pytest
 
 from quntedge.cancellations.events import CancellationScheduled, CancellationUndone, WithdrawalReceived
 from quntedge.dunning.events import AccessPaused, GraceEnding
-from quntedge.invoices.events import InvoicePaid
+from quntedge.invoices.events import CreditNoteIssued, InvoicePaid
+from quntedge.methods.events import MethodExpiring
 from quntedge.notifications import causes
 from quntedge.notifications.causes import Cause
-from quntedge.notifications.plan_changes import of_plan_change
+from quntedge.notifications.methods import of_method_expiring
+from quntedge.notifications.plan_changes import of_new_terms, of_new_terms_withdrawn, of_plan_change
+from quntedge.notifications.refunds import of_refund_failed
 from quntedge.notifications.rules import Kind
 from quntedge.notifications.sender import MailSender
 from quntedge.notifications.service import NotificationService
-from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding
+from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding, PauseMoved
 from quntedge.payments.events import PaymentRecorded
 from quntedge.plan_changes.events import PlanChangeNews, Stage
+from quntedge.plan_migrations.events import NewTermsAnnounced, NewTermsWithdrawn
+from quntedge.refunds.events import RefundMoved
 from quntedge.settings import Settings
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from quntedge.storage.vault import Vault
@@ -63,9 +68,15 @@ OCCASIONS: dict[Kind, Occasion] = {
         InvoicePaid, causes.of_invoice_paid, {"invoice_id": "inv_2"}, _RENEWAL, {"recovered": True}
     ),
     Kind.PAYMENT_FAILED: Occasion(PaymentRecorded, causes.of_payment, {"failed_attempt": 2}, _FAILED),
+    Kind.CREDIT_NOTE: Occasion(CreditNoteIssued, causes.of_credit_note, {"credit_note_id": "crn_2"}),
+    Kind.REFUND_FAILED: Occasion(
+        RefundMoved, of_refund_failed, {"refund_id": "ref_2"}, {"status": "failed", "before_status": "pending"}
+    ),
+    Kind.METHOD_EXPIRING: Occasion(MethodExpiring, of_method_expiring, {"exp_month": 12}),
     Kind.GRACE_ENDING: Occasion(GraceEnding, causes.of_grace_ending, {"case_id": "dun_2"}),
     Kind.ACCESS_PAUSED: Occasion(AccessPaused, causes.of_access_paused, {"case_id": "dun_2"}),
     Kind.SUBSCRIPTION_PAUSED: Occasion(PauseBegan, causes.of_pause_began, {"pause_id": "pau_2"}),
+    Kind.PAUSE_MOVED: Occasion(PauseMoved, causes.of_pause_moved, {"move_id": "prc_2"}),
     Kind.PAUSE_ENDING: Occasion(PauseEnding, causes.of_pause_ending, {"resume_at": START + timedelta(days=7)}),
     Kind.SUBSCRIPTION_RESUMED: Occasion(PauseEnded, causes.of_pause_ended, {"pause_id": "pau_2"}),
     Kind.CANCELLATION_SCHEDULED: Occasion(
@@ -83,6 +94,8 @@ OCCASIONS: dict[Kind, Occasion] = {
     Kind.PLAN_CHANGE_DONE: Occasion(
         PlanChangeNews, of_plan_change, {"change_id": "chg_2"}, {"stage": Stage.DONE_LATER}
     ),
+    Kind.NEW_TERMS_ANNOUNCED: Occasion(NewTermsAnnounced, of_new_terms, {"migration_id": "mig_2"}),
+    Kind.NEW_TERMS_WITHDRAWN: Occasion(NewTermsWithdrawn, of_new_terms_withdrawn, {"migration_id": "mig_2"}),
     Kind.PLAN_CHANGE_FAILED: Occasion(PlanChangeNews, of_plan_change, {"attempt": 2}, {"stage": Stage.NOT_COLLECTED}),
 }
 

@@ -150,6 +150,7 @@ def failed(user_id: str, plan_id: str, subscription_id: str, **values: Any) -> P
         "subtotal_minor": 2900,
         "tax_minor": 0,
         "total_minor": 2900,
+        "net_minor": None,
         "refunded_minor": 0,
         "attempts_failed": 1,
         "newly_paid": False,

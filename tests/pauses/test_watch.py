@@ -164,6 +164,7 @@ async def _payment_heard(world: World) -> None:
                 subtotal_minor=2900,
                 tax_minor=None,
                 total_minor=2900,
+                net_minor=None,
                 refunded_minor=0,
                 attempts_failed=0,
                 newly_paid=True,

@@ -17,7 +17,7 @@ from quntedge.gateway.whop.adapter import WhopGateway, connect
 from quntedge.gateway.whop.config import WhopSettings
 from quntedge.kit.clock import FrozenClock
 from quntedge.kit.money import Money
-from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding
+from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding, PauseMoved
 from quntedge.pauses.service import PauseService
 from quntedge.pauses.watch import PauseWatch
 from quntedge.payments.events import PaymentRecorded
@@ -147,7 +147,7 @@ async def open_world(
 
         units.bus.subscribe(SubscriptionChanged, watch.on_subscription_changed)
         units.bus.subscribe(PaymentRecorded, watch.on_payment_recorded)
-        for kind in (PauseBegan, PauseEnding, PauseEnded):
+        for kind in (PauseBegan, PauseMoved, PauseEnding, PauseEnded):
             units.bus.subscribe(kind, remember)
         yield world
         await gateway.close()

@@ -1,5 +1,6 @@
 """How a payment's record moves, and what a decline means."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 
@@ -55,8 +56,21 @@ def test_a_collected_payment_stays_collected(held: str, incoming: str) -> None:
 
 
 @pytest.mark.parametrize(("held", "incoming"), list(permutations(UNPAID, 2)))
-def test_before_it_is_collected_the_newer_word_counts(held: str, incoming: str) -> None:
-    assert rules.merge(state(held), state(incoming, at=LATER)).status == incoming
+def test_before_it_is_collected_the_newer_word_counts_unless_it_leads_back(held: str, incoming: str) -> None:
+    climbs = rules.rank(incoming, 0) >= rules.rank(held, 0)
+    assert rules.merge(state(held), state(incoming, at=LATER)).status == (incoming if climbs else held)
+
+
+@pytest.mark.parametrize("held", ["pending", "authorized"])
+def test_a_transfer_that_bounced_is_open_again(held: str) -> None:
+    assert rules.merge(state(held), state("failed", at=LATER, attempts_failed=1)).status == "failed"
+    assert rules.merge(state(held, attempts_failed=1), state("failed", at=LATER, attempts_failed=1)).status == held
+
+
+@pytest.mark.parametrize("held", ["void", "uncollectible"])
+def test_what_was_given_up_is_only_left_by_being_paid(held: str) -> None:
+    assert rules.merge(state(held), state("open", at=LATER, attempts_failed=3)).status == held
+    assert rules.merge(state(held), state("paid", at=LATER)).status == "paid"
 
 
 @pytest.mark.parametrize(
@@ -89,8 +103,78 @@ def test_nothing_known_is_forgotten() -> None:
     assert (merged.attempts_failed, merged.total_minor, merged.net_minor, merged.paid_at) == (2, 3161, 3000, AT)
     told = rules.merge(held, state(at=LATER, attempts_failed=3, total_minor=100, net_minor=90, paid_at=LATER))
     assert (told.attempts_failed, told.total_minor, told.net_minor, told.paid_at) == (3, 100, 90, LATER)
+    silent = state(
+        at=LATER,
+        whop_member_id=None,
+        whop_promo_code_id=None,
+        whop_method_id=None,
+        method_kind=None,
+        method_brand=None,
+        method_last4=None,
+        method_exp_month=None,
+        method_exp_year=None,
+        presentment_minor=None,
+        presentment_currency=None,
+    )
+    assert rules.merge(held, silent) == replace(held, updated_at=LATER)
     # A refund is measured against the total that was known all along.
     assert rules.merge(held, state(at=LATER, total_minor=None, refunded_minor=3161)).status == "refunded"
+
+
+def test_another_method_replaces_all_of_the_one_before() -> None:
+    other = state(at=LATER, whop_method_id="payt_2", method_brand=None, method_last4=None)
+    merged = rules.merge(state(), other)
+    assert (merged.whop_method_id, merged.method_brand, merged.method_last4) == ("payt_2", None, None)
+
+
+def test_disputes_have_records_of_their_own_and_the_fee_is_told_once() -> None:
+    held = state(disputed_minor=3161, dispute_status="needs_response", fee_minor=161)
+    merged = rules.merge(held, state(at=LATER, net_minor=1500, fee_minor=1661))
+    assert (merged.disputed_minor, merged.dispute_status, merged.fee_minor) == (3161, "needs_response", 161)
+    assert judge(held, state(), from_gateway=False) is Verdict.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("subtotal", "total", "tax", "behavior", "expected"),
+    [
+        (2900, 2900, None, None, 0),
+        (2900, 2320, None, None, 580),
+        (2900, 3161, 261, "exclusive", 0),
+        (2900, 2529, 209, "exclusive", 580),
+        (2900, 2900, 483, "inclusive", 0),
+        (2900, 2320, 386, "inclusive", 580),
+        (2900, 0, 0, "unspecified", 2900),
+        (2900, 3161, 261, "unspecified", None),
+        (2900, 3161, 261, None, None),
+        (2900, 3000, None, None, None),
+        (None, 2900, None, None, None),
+        (2900, None, None, None, None),
+    ],
+)
+def test_discount(
+    subtotal: int | None, total: int | None, tax: int | None, behavior: str | None, expected: int | None
+) -> None:
+    assert rules.discount(subtotal, total, tax, behavior) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "substatus", "refunded", "total", "net", "expected"),
+    [
+        ("paid", "succeeded", 0, 3161, 3000, 161),
+        ("paid", None, 0, 3161, 3161, 0),
+        ("paid", "partially_refunded", 0, 3161, 3000, None),
+        ("paid", "dispute_needs_response", 0, 3161, 3000, None),
+        ("paid", "succeeded", 1, 3161, 3000, None),
+        ("open", None, 0, 3161, 0, None),
+        ("paid", "succeeded", 0, 3161, None, None),
+        ("paid", "succeeded", 0, None, 3000, None),
+        ("paid", "succeeded", 0, 3161, 3162, None),
+    ],
+)
+def test_fee(
+    status: str, substatus: str | None, refunded: int, total: int | None, net: int | None, expected: int | None
+) -> None:
+    assert rules.fee(status, substatus, refunded, total, net) == expected
 
 
 DECLINES = {

@@ -6,6 +6,8 @@ import pytest
 
 from tests.plan_changes.world import FAILS_LATER, Customer, Killed, World
 
+pytestmark = pytest.mark.long
+
 Act = Callable[[], Awaitable[object]]
 
 
@@ -133,6 +135,20 @@ async def test_dying_after_every_third_commit(
     world.killer.commits = first
     assert await carried_out(world, kim, plan, by_checkout=by_checkout) >= 3
     await check_done(world, kim, plan, collected)
+
+
+async def test_whoever_follows_hours_later_asks_for_the_price_anew(world: World) -> None:
+    """The plan moved to has a trial, so its price was quoted; the quote has run out by the time somebody comes."""
+    kim = await world.customer()
+    await world.begin(kim, "monthly")
+    await worked(world, kim)
+    world.killer.at = {"before charge"}
+    await world.move(days=90, seconds=30)
+    assert await mortal(world, kim, world.runner.resume_due) == 1
+    await world.move(hours=3)
+    await worked(world, kim)
+    await check_done(world, kim, "monthly", 7500 + 2900)
+    assert (await world.change(kim)).attempt == 1
 
 
 async def test_dying_before_and_after_every_write_of_one_change(world: World) -> None:

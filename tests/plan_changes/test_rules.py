@@ -19,11 +19,11 @@ from quntedge.plan_changes.rules import (
     later,
     moment,
     settle,
-    smallest_charge,
     total,
 )
 from quntedge.plan_changes.situation import check_state
 from quntedge.plan_changes.waiting import next_attempt
+from quntedge.pricing.rules import smallest_charge
 
 START = datetime(2028, 2, 15, 9, 30, 12, tzinfo=UTC)
 NONE = Money.zero("usd")

@@ -44,6 +44,7 @@ from quntedge.subscriptions.events import SubscriptionChanged
 from quntedge.subscriptions.models import Subscription
 from quntedge.subscriptions.service import SubscriptionService
 from quntedge.webhooks.apply import Applier, Evidence
+from tests.invoices.builders import SELLER
 
 START = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 PAYS = "4242424242424242"
@@ -307,7 +308,8 @@ async def open_world(database_url: str, vault: Vault) -> AsyncIterator[World]:
         mortal.killer = killer
         jobs = JobQueue(create_job_app(database_url))
         runner = ProcessRunner(mortal, engine, jobs)
-        subscriptions, payments, invoices = SubscriptionService(), PaymentService(), InvoiceService()
+        subscriptions, payments = SubscriptionService(), PaymentService()
+        invoices = InvoiceService(vault, SELLER)
         changes = PlanChanges(mortal, runner, gateway, subscriptions, jobs, base_url="https://pay.example.test")
         changes.listen(bus)
         outcomes = CheckoutOutcomes(_no_retiring)

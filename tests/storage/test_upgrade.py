@@ -13,6 +13,17 @@ from tests.storage.conftest import upgrade_to
 # Add a migration's sum when it is released. Never change one: write another migration instead.
 RELEASED = {
     "r0001_first_schema.py": "f4e78e43200699167579cecd20d5153f6fd420f28477d959d7c172333be7e9b5",
+    "r0002_gateway_difference.py": "597e7e95d32f4a19263fffd0dcfd494473aa1fbcd038353f833363c5c54ca7a5",
+    "r0003_subscription_payments.py": "961aaca1369d840a1cbb56b7175f88ca2aa70f994efd5df4cbba0ea645e9b57d",
+    "r0004_processes.py": "38a74d9c85dbf74d4a19241cb3976f805bcd8e1f12d588e0408d0ca9e0098be0",
+    "r0005_subscription_facts.py": "85ad0bc085d07b5a28f6b2d0d74ead17ad697c4eca8b1a05c82e17d4ddf4c347",
+    "r0006_subscription_history.py": "66feb055929b3f45c0524db5c5eb06a206e35806f2d235037d5f10dec1573a84",
+    "r0007_catalog_versions.py": "2d5b5c4060526a6d751e2f9490bac4bc8924db694f8d789eae1270679ba7c245",
+    "r0008_plan_changes.py": "141ec96ff7f4221e015c47d9c8d2dc91df1ac76ade673f351efa77573e307882",
+    "r0009_dunning.py": "fbe20cd64a31be7495330b831dcdab45b5bad97ec9d312e5960c8aa84c4b4713",
+    "r0010_cancellations.py": "e2ed943ea9cf46109125e98966fbe34f384c1fd2e39174ff6bff6b110cd2d6d6",
+    "r0011_pauses_and_trials.py": "4af369ae0ce518aecca057f97535a8758a52585bcf4fdcf1df18ea1d2e68e1ba",
+    "r0012_mail_templates.py": "0a762c5d232b2b6f7978f83a8aad1dee1a673bd87fe0ad4932cbc7b26e2d1eea",
 }
 AT = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from quntedge.accounts.models import AppUser
 from quntedge.gateway.port import MembershipSnapshot, MembershipStatus
 from quntedge.kit.clock import FrozenClock
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from quntedge.subscriptions import receipts
+from quntedge.subscriptions import notes, receipts
 from quntedge.subscriptions.events import SubscriptionChanged
 from quntedge.subscriptions.receipts import Receipt
 from quntedge.subscriptions.rules import PlanTerms
@@ -76,6 +76,12 @@ class Desk:
         """Money comes in."""
         async with self.units() as unit:
             await receipts.note(unit, [Receipt(subscription_id, at, "msg_2") for at in paid_at])
+            await unit.commit()
+
+    async def note(self, subscription_id: str, kind: str) -> None:
+        """Something happened that changes nothing."""
+        async with self.units() as unit:
+            await notes.append(unit, subscription_id, kind, actor="system", cause="dun_1", facts={"at": "then"})
             await unit.commit()
 
     async def subscription(self, membership_id: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from quntedge.webhooks import rules
@@ -29,6 +30,33 @@ async def test_closing_lets_go_of_the_connections_of_the_intake(world: World) ->
     assert pool.status() != (empty := pool.recreate()).status()
     await world.runtime.close()
     assert world.runtime.inbox_engine.pool.status() == empty.status()
+
+
+async def test_a_batch_that_has_to_wait_does_not_hold_up_other_memberships(world: World) -> None:
+    names = [{"id": f"mem_{number}", "user_id": f"user_{number}"} for number in range(2)]
+    for number, name in enumerate(names):
+        world.whop.put("memberships", native_membership(**name))
+        await world.event("membership.activated", native_membership(**name), f"msg_{number}")
+    await world.work()
+    worker = InboxWorker(world.runtime.webhooks, poll=timedelta(milliseconds=5), pace=timedelta(milliseconds=5))
+    stop = asyncio.Event()
+    later = {"cancel_at_period_end": True, "updated_at": "2026-09-29T10:15:35Z"}
+    async with asyncio.timeout(60), world.runtime.units() as unit:
+        await unit.session.execute(text("SELECT 1 FROM subscription WHERE whop_membership_id = 'mem_0' FOR UPDATE"))
+        running = asyncio.create_task(worker.run(stop))
+        await world.event("membership.updated", native_membership(**names[0], **later), "msg_held")
+        waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        while not await world.rows(waits):
+            await asyncio.sleep(0.005)
+        await world.event("membership.updated", native_membership(**names[1], **later), "msg_free")
+        worker.wake()
+        while (await world.states())["msg_free"][0] != "processed":
+            await asyncio.sleep(0.005)
+        assert (await world.states())["msg_held"][0] != "processed"
+        stop.set()
+    async with asyncio.timeout(60):
+        await running
+    assert {state for state, _ in (await world.states()).values()} == {"processed"}
 
 
 async def test_a_stopping_worker_does_not_wait_for_a_gateway_that_does_not_answer(world: World) -> None:

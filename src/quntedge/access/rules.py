@@ -24,6 +24,7 @@ class Reason(StrEnum):
     SUBSCRIPTION_ENDED = "subscription_ended"
     SUBSCRIPTION_PAUSED = "subscription_paused"
     PAST_DUE_GRACE_OVER = "past_due_grace_over"
+    PAYMENT_DISPUTED = "payment_disputed"
     NO_SUBSCRIPTION = "no_subscription"
     UNKNOWN_USER = "unknown_user"
 
@@ -72,6 +73,8 @@ class SubscriptionFacts:
     grace_until: datetime | None
     ended_at: datetime | None
     pause_access_until: datetime | None = None
+    held: bool = False
+    """Whether something keeps the subscription from opening anything, whatever its status: see `access.holds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ def _decide_worth(snapshot: AccessSnapshot, feature: str, worth: Worth, grant: D
 _FREE = Decision(True, Reason.FREE_PLAN)
 _NOT_IN_PLAN = Decision(False, Reason.NOT_IN_PLAN)
 _ENDED = Decision(False, Reason.SUBSCRIPTION_ENDED)
+_HELD = Decision(False, Reason.PAYMENT_DISPUTED)
 _NOTHING = Decision(False, Reason.NO_SUBSCRIPTION)
 
 
@@ -148,6 +152,11 @@ def _grant(snapshot: AccessSnapshot, now: datetime) -> Decision:
 
 def subscription_grant(facts: SubscriptionFacts, now: datetime) -> Decision:
     """Whether a subscription in this state opens its plan's features (the status table of the architecture)."""
+    grant = _by_status(facts, now)
+    return _HELD if grant.allowed and facts.held else grant
+
+
+def _by_status(facts: SubscriptionFacts, now: datetime) -> Decision:
     match facts.status:
         case "active":
             return _running(facts, facts.period_end, Reason.SUBSCRIPTION_ACTIVE, now)

@@ -20,7 +20,8 @@ from quntedge.subscriptions.models import LIVE
 _EVERYTHING = """
 SELECT 'user' AS kind, u.id, s.id, s.plan_id, s.status, s.cancel_at_period_end,
        s.period_end, s.trial_end, s.grace_until, s.ended_at, NULL::text[], NULL::bytea, 0,
-       s.pause_access_until, NULL::text[]
+       s.pause_access_until, NULL::text[],
+       EXISTS (SELECT FROM access_hold h WHERE h.subscription_id = s.id AND h.released_at IS NULL)
   FROM app_user u
   LEFT JOIN LATERAL (
        SELECT * FROM subscription c WHERE c.user_id = u.id
@@ -31,13 +32,13 @@ SELECT 'user' AS kind, u.id, s.id, s.plan_id, s.status, s.cancel_at_period_end,
 UNION ALL
 SELECT 'feature', f.code, NULL, max(p.id) FILTER (WHERE p.kind = 'free' AND p.archived_at IS NULL), f.kind, NULL,
        NULL, NULL, NULL, NULL, array_agg(p.id) FILTER (WHERE p.id IS NOT NULL), NULL, f.position,
-       NULL, array_agg(pf.value) FILTER (WHERE p.id IS NOT NULL AND f.kind <> 'boolean')
+       NULL, array_agg(pf.value) FILTER (WHERE p.id IS NOT NULL AND f.kind <> 'boolean'), false
   FROM feature f
   LEFT JOIN plan_feature pf ON pf.feature_code = f.code
   LEFT JOIN plan p ON p.id = pf.plan_id
  GROUP BY f.code
 UNION ALL
-SELECT 'key', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, scopes, token_digest, 0, NULL, NULL
+SELECT 'key', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, scopes, token_digest, 0, NULL, NULL, false
   FROM api_key
  WHERE token_digest = ANY(%(digests)s) AND revoked_at IS NULL
 """
@@ -126,7 +127,7 @@ class AccessService:
         for row in rows:
             match row[0]:
                 case "user":
-                    users[row[1]] = None if row[2] is None else SubscriptionFacts(*row[2:10], *row[13:14])
+                    users[row[1]] = None if row[2] is None else SubscriptionFacts(*row[2:10], *row[13:14], *row[15:16])
                 case "feature":
                     features.append((row[12], row[1], row[4], row[3], row[10] or (), row[14]))
                 case _:

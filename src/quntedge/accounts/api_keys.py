@@ -15,7 +15,26 @@ from quntedge.storage.unit_of_work import UnitOfWork
 
 DEFAULT_SCOPES = ("access:read", "subscription:read")
 """What the server of a host application needs. The rest are for the tools of those who run the installation."""
-SCOPES = (*DEFAULT_SCOPES, "mails:read", "mails:write", "catalog:read", "catalog:write")
+SCOPES = (
+    *DEFAULT_SCOPES,
+    "mails:read",
+    "mails:write",
+    "catalog:read",
+    "catalog:write",
+    "ledger:read",
+    "reconciliation:read",
+    "reconciliation:write",
+    "payments:read",
+    "promotions:read",
+    "promotions:write",
+    "refunds:read",
+    "refunds:request",
+    "refunds:approve",
+    "disputes:read",
+    "disputes:write",
+    "migrations:read",
+    "migrations:write",
+)
 PREFIX = "qk_"
 _TOKEN_BYTES = 32
 _TOKEN_LENGTH = len(PREFIX) + 43

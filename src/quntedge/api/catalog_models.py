@@ -1,10 +1,12 @@
 """What the API sends and reads about the catalogue as a whole: for the tools of those who run the installation."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
 from quntedge.api.models import In, MoneyOut, Out
+from quntedge.api.promotion_models import PromoSyncOut
 from quntedge.catalog.features import FeatureValue
 from quntedge.catalog.gateway_sync import SyncReport
 from quntedge.catalog.outlook import CatalogDiff, Subscribers
@@ -204,10 +206,10 @@ class CatalogDiffOut(Out):
     warnings: list[str] = Field(examples=[["monthly: 412 subscribers would lose advanced_analytics"]])
 
     @classmethod
-    def of(cls, diff: CatalogDiff) -> "CatalogDiffOut":
-        """A comparison."""
+    def of(cls, diff: CatalogDiff, promotions: Sequence[Change] = ()) -> "CatalogDiffOut":
+        """A comparison, with that of the promotions in the same file."""
         return cls(
-            changes=[ChangeOut.of(change) for change in diff.changes],
+            changes=[ChangeOut.of(change) for change in (*diff.changes, *promotions)],
             gateway=[GatewayStepOut.step(step) for step in diff.gateway],
             notes=list(diff.notes),
             warnings=list(diff.warnings),
@@ -234,7 +236,8 @@ class SyncOut(Out):
 
 
 class CatalogAppliedOut(Out):
-    """What was changed. `sync` is null when Whop was not to be touched."""
+    """What was changed. `sync` and `promo_codes` are null when Whop was not to be touched."""
 
     changes: list[ChangeOut]
     sync: SyncOut | None
+    promo_codes: PromoSyncOut | None

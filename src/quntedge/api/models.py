@@ -11,8 +11,8 @@ from quntedge.catalog.queries import FeatureView, PlanView
 from quntedge.checkout.queries import CheckoutView
 from quntedge.invoices.models import Invoice
 from quntedge.kit.money import Money
-from quntedge.payments.models import PaymentTransaction
 from quntedge.refunds.models import Refund
+from quntedge.refunds.rules import for_customers
 from quntedge.subscriptions.models import Subscription, SubscriptionEvent
 
 Item = TypeVar("Item")
@@ -223,66 +223,18 @@ class SubscriptionEventOut(Out):
         )
 
 
-class MethodOut(Out):
-    """How a payment was made, as far as it may be shown."""
-
-    kind: str = Field(examples=["card"])
-    brand: str | None = Field(examples=["visa"])
-    last4: str | None = Field(examples=["4242"])
-
-
-class TransactionOut(Out):
-    """One payment. `recovery_url` is where a failed one can be mended, while that is possible."""
-
-    id: str
-    status: str = Field(examples=["paid"])
-    billing_reason: str | None = Field(examples=["subscription_cycle"])
-    total: MoneyOut | None
-    subtotal: MoneyOut | None
-    tax: MoneyOut | None
-    refunded: MoneyOut
-    method: MethodOut | None
-    attempts_failed: int
-    decline_code: str | None
-    recovery_url: str | None
-    next_attempt_at: datetime | None
-    paid_at: datetime | None
-    occurred_at: datetime
-    subscription_id: str | None
-
-    @classmethod
-    def of(cls, row: PaymentTransaction) -> "TransactionOut":
-        """A payment row."""
-        method = row.method_kind and MethodOut(kind=row.method_kind, brand=row.method_brand, last4=row.method_last4)
-        return cls(
-            id=row.id,
-            status=row.status,
-            billing_reason=row.billing_reason,
-            total=amount(row.total_minor, row.currency),
-            subtotal=amount(row.subtotal_minor, row.currency),
-            tax=amount(row.tax_minor, row.currency),
-            refunded=MoneyOut(amount_minor=row.refunded_minor, currency=row.currency),
-            method=method or None,
-            attempts_failed=row.attempts_failed,
-            decline_code=row.decline_code,
-            recovery_url=row.recovery_url,
-            next_attempt_at=row.next_attempt_at,
-            paid_at=row.paid_at,
-            occurred_at=row.occurred_at,
-            subscription_id=row.subscription_id,
-        )
-
-
 class InvoiceOut(Out):
     """One invoice. `number` is null until it is paid."""
 
     id: str
-    number: str | None = Field(examples=["2026-000042"])
+    number: str | None = Field(examples=["INV-2026-000042"])
     status: str = Field(examples=["paid"])
     total: MoneyOut
     subtotal: MoneyOut | None
     tax: MoneyOut | None
     refunded: MoneyOut
+    credited: MoneyOut = Field(description="What credit notes have taken off it.")
+    dispute: str | None = Field(examples=[None], description="open, won or lost; null where nobody disputed it.")
     due_at: datetime | None
     issued_at: datetime
     paid_at: datetime | None
@@ -300,6 +252,8 @@ class InvoiceOut(Out):
             subtotal=amount(row.subtotal_minor, row.currency),
             tax=amount(row.tax_minor, row.currency),
             refunded=MoneyOut(amount_minor=row.refunded_minor, currency=row.currency),
+            credited=MoneyOut(amount_minor=row.credited_minor, currency=row.currency),
+            dispute=row.dispute_status,
             due_at=row.due_at,
             issued_at=row.issued_at,
             paid_at=row.paid_at,
@@ -309,7 +263,7 @@ class InvoiceOut(Out):
 
 
 class RefundOut(Out):
-    """One refund."""
+    """One refund: `pending` until the bank has it, then `succeeded` or `failed`; `rejected` when it is not owed."""
 
     id: str
     status: str = Field(examples=["succeeded"])
@@ -322,7 +276,7 @@ class RefundOut(Out):
         """A refund row."""
         return cls(
             id=row.id,
-            status=row.status,
+            status=for_customers(row.status),
             amount=MoneyOut(amount_minor=row.amount_minor, currency=row.currency),
             transaction_id=row.transaction_id,
             occurred_at=row.occurred_at,
@@ -336,16 +290,31 @@ class CheckoutIn(In):
 
     plan: PlanCode
     currency: CurrencyCode | None = None
+    promotion_code: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="A promotion code as the customer typed it. One use of it is held for two hours.",
+        examples=["LAUNCH20"],
+    )
 
 
 class CheckoutOut(Out):
-    """A purchase under way. Send the customer to `purchase_url` while it is not null."""
+    """A purchase under way. Send the customer to `purchase_url` while it is not null.
+
+    With a promotion, `discount` comes off the price of each charge it is for, and the customer has to type
+    `payment_code` on the payment page: a code that is theirs alone. Show it to them before you send them there.
+    """
 
     id: str = Field(examples=["chk_01k4a2f0e8f9xa3s6m1q2r7v5z"])
     state: str = Field(examples=["open"], description="created, open, completed, failed, expired or unknown.")
     plan: str
     plan_name: str
     price: MoneyOut
+    discount: MoneyOut | None
+    total: MoneyOut
+    promotion_code: str | None
+    payment_code: str | None = Field(examples=["LAUNCH20-7K3Q9XF2MN"])
     purchase_url: str | None
     failure: str | None
     subscription_id: str | None
@@ -360,6 +329,10 @@ class CheckoutOut(Out):
             plan=view.plan_code,
             plan_name=view.plan_name,
             price=MoneyOut.of(view.price),
+            discount=None if view.discount is None else MoneyOut.of(view.discount),
+            total=MoneyOut.of(view.total),
+            promotion_code=view.promotion_code,
+            payment_code=view.payment_code,
             purchase_url=view.purchase_url,
             failure=view.failure,
             subscription_id=view.subscription_id,

@@ -1,4 +1,4 @@
-"""/api/subscription/pause…: pausing a subscription, and what it would mean."""
+"""/api/subscription/pause…: pausing a subscription, giving a pause another end, and what either would mean."""
 
 from datetime import datetime
 from typing import Annotated
@@ -84,7 +84,10 @@ async def preview(
     until: Annotated[Until | None, Query()] = None,
     days: Annotated[Days | None, Query()] = None,
 ) -> PausePreviewOut:
-    """Until when there would be access, and when the next charge would come. Nothing is changed."""
+    """Until when there would be access, and when the next charge would come. Nothing is changed.
+
+    Of a subscription that is paused already: what it would mean to give the pause this end.
+    """
     terms = await services_of(request).pauses.preview(unit, caller.user_id, until, days)
     return PausePreviewOut.of(terms)
 
@@ -93,6 +96,14 @@ async def preview(
 async def pause(request: Request, caller: SignedInCustomer, body: PauseIn) -> PauseOut:
     """Nothing is charged during a pause; access follows the plan. Sending the same request again changes nothing."""
     view = await services_of(request).pauses.pause(caller.user_id, until=body.until, days=body.days)
+    return PauseOut.of(view)
+
+
+@router.patch("/pause", responses=problems(400, 401, 403, 409, 422, 503), summary="Give a running pause another end")
+async def move_pause(request: Request, caller: SignedInCustomer, body: PauseIn) -> PauseOut:
+    """`days` count from now; neither `until` nor `days` takes the end away, where the plan allows. The pause as a whole
+    lasts no longer than the plan allows. Sending the same request again changes nothing."""
+    view = await services_of(request).pauses.move(caller.user_id, until=body.until, days=body.days)
     return PauseOut.of(view)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
-from quntedge.api.models import CheckoutIn, CheckoutOut, InvoiceOut, Listing, RefundOut, TransactionOut
+from quntedge.api.models import CheckoutIn, CheckoutOut, Listing, RefundOut
 from quntedge.api.paging import PagingParams
 from quntedge.edge import reads
 from quntedge.edge.callers import SignedInCustomer
@@ -36,7 +36,7 @@ async def start_checkout(
     """Opens a hosted checkout. Send the customer to `purchase_url`; whether they paid is reported to us."""
     services = services_of(request)
     services.limits.hit(Limit.CHECKOUT, caller.user_id)
-    view = await services.checkout.start(caller.user_id, body.plan, idempotency_key, body.currency)
+    view = await services.checkout.start(caller.user_id, body.plan, idempotency_key, body.currency, body.promotion_code)
     response.headers["Location"] = f"/api/payment/checkout/{view.id}"
     return CheckoutOut.of(view)
 
@@ -45,32 +45,6 @@ async def start_checkout(
 async def get_checkout(request: Request, unit: Unit, caller: SignedInCustomer, checkout_id: str) -> CheckoutOut:
     """How far a purchase has come."""
     return CheckoutOut.of(await services_of(request).checkout.get(unit, caller.user_id, checkout_id))
-
-
-@router.get("/transactions", responses=problems(400, 401, 503), summary="Payments")
-async def list_transactions(unit: Unit, caller: SignedInCustomer, paging: PagingParams) -> Listing[TransactionOut]:
-    """All payments, newest first."""
-    page = await reads.transactions(unit.session, caller.user_id, paging.cursor, paging.limit)
-    return Listing[TransactionOut](data=[TransactionOut.of(row) for row in page.data], next_cursor=page.next_cursor)
-
-
-@router.get("/transactions/{transaction_id}", responses=problems(401, 404, 503), summary="One payment")
-async def get_transaction(unit: Unit, caller: SignedInCustomer, transaction_id: str) -> TransactionOut:
-    """One payment of the customer."""
-    return TransactionOut.of(await reads.transaction(unit.session, caller.user_id, transaction_id))
-
-
-@router.get("/invoices", responses=problems(400, 401, 503), summary="Invoices")
-async def list_invoices(unit: Unit, caller: SignedInCustomer, paging: PagingParams) -> Listing[InvoiceOut]:
-    """All invoices, newest first."""
-    page = await reads.invoices(unit.session, caller.user_id, paging.cursor, paging.limit)
-    return Listing[InvoiceOut](data=[InvoiceOut.of(row) for row in page.data], next_cursor=page.next_cursor)
-
-
-@router.get("/invoices/{invoice_id}", responses=problems(401, 404, 503), summary="One invoice")
-async def get_invoice(unit: Unit, caller: SignedInCustomer, invoice_id: str) -> InvoiceOut:
-    """One invoice of the customer."""
-    return InvoiceOut.of(await reads.invoice(unit.session, caller.user_id, invoice_id))
 
 
 @router.get("/refunds", responses=problems(400, 401, 503), summary="Refunds")

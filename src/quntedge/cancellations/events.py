@@ -39,3 +39,14 @@ class WithdrawalReceived:
     user_id: str
     plan_id: str
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOwed:
+    """Money is owed back to a customer: a row of `refund_request` that is new. In minor units of `currency`."""
+
+    request_id: str
+    transaction_id: str
+    user_id: str
+    amount_minor: int
+    currency: str

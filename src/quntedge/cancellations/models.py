@@ -108,7 +108,8 @@ class Withdrawal(Base):
 
 
 class RefundRequest(Base):
-    """Money that is owed to a customer and waits for staff to give it back. One for each payment and cause."""
+    """Money that is owed to a customer. One for each payment and cause; what is done about it is a `refund`, and the
+    state follows from that."""
 
     __tablename__ = "refund_request"
     __table_args__ = (
@@ -118,6 +119,7 @@ class RefundRequest(Base):
         CheckConstraint("amount_minor > 0", name="amount"),
         Index("ix_refund_request_open", "requested_at", "id", postgresql_where="state = 'requested'"),
         Index("ix_refund_request_user", "user_id"),
+        Index("ix_refund_request_transaction", "transaction_id"),
     )
 
     id: Mapped[str] = business(Text, primary_key=True)

@@ -17,7 +17,7 @@ from quntedge.accounts.models import AppUser
 from quntedge.accounts.people import people
 from quntedge.cancellations import rules
 from quntedge.cancellations.errors import NothingToWithdraw, OtherContract
-from quntedge.cancellations.events import WithdrawalReceived
+from quntedge.cancellations.events import RefundOwed, WithdrawalReceived
 from quntedge.cancellations.models import RefundRequest, Withdrawal
 from quntedge.cancellations.queries import open_cancellation
 from quntedge.cancellations.rules import Basis, Option, Owed, Payment, Survey, Timing
@@ -233,7 +233,7 @@ class WithdrawalService:
     async def _owe(unit: UnitOfWork, withdrawal: Withdrawal, owed: Sequence[Owed]) -> None:
         now = unit.clock.now()
         for debt in owed:
-            await unit.session.execute(
+            made = await unit.session.scalar(
                 insert(RefundRequest)
                 .values(
                     id=new_id("rrq", now),
@@ -249,7 +249,13 @@ class WithdrawalService:
                     requested_at=now,
                 )
                 .on_conflict_do_nothing(index_elements=["withdrawal_id", "transaction_id"])
+                .returning(RefundRequest.id)
             )
+            if made is not None:
+                amount = debt.amount
+                unit.record(
+                    RefundOwed(made, debt.transaction_id, withdrawal.user_id, amount.amount_minor, amount.currency)
+                )
 
 
 async def _contract(unit: UnitOfWork, user_id: str, *, lock: bool = False) -> Subscription:

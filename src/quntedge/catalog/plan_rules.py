@@ -17,11 +17,18 @@ Moment = Literal["now", "period_end"]
 PauseAccess = Literal["keep", "period", "none"]
 """What a pause leaves: all access, access to the end of the paid period, or none."""
 OfferKind = Literal["discount", "pause"]
+DisputeAction = Literal["keep", "pause_access", "cancel"]
+"""What a disputed payment does to its subscription: nothing, access ends until it is settled, or everything ends."""
+
+RefundAccess = Literal["keep", "end_of_period", "revoke"]
+"""What giving back the whole payment for the running period does: nothing, no further renewal, or an end at once."""
 
 PRORATIONS: tuple[str, ...] = get_args(Proration)
 MOMENTS: tuple[str, ...] = get_args(Moment)
 PAUSE_ACCESS: tuple[str, ...] = get_args(PauseAccess)
 OFFER_KINDS: tuple[str, ...] = get_args(OfferKind)
+REFUND_ACCESS: tuple[str, ...] = get_args(RefundAccess)
+DISPUTE_ACTIONS: tuple[str, ...] = get_args(DisputeAction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,14 @@ class PauseRules:
 
 
 @dataclass(frozen=True, slots=True)
+class DisputeRules:
+    """What happens to a subscription when its buyer's bank disputes a payment (`open`), and when that is lost."""
+
+    open: DisputeAction = "keep"
+    lost: DisputeAction = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
 class PlanRules:
     """All rules of a plan."""
 
@@ -81,6 +96,8 @@ class PlanRules:
     dunning: DunningRules = DunningRules()
     save_offer: SaveOffer | None = None
     pause: PauseRules = PauseRules()
+    dispute: DisputeRules = DisputeRules()
+    refund_access: RefundAccess = "keep"
 
     def to_json(self) -> dict[str, Any]:
         """The document kept with the plan. What a pause leaves is not in it: it has a column of its own."""
@@ -107,6 +124,8 @@ class PlanRules:
                 "days": offer.days,
             },
             "pause": {"max_days": self.pause.max_days},
+            "dispute": {"open": self.dispute.open, "lost": self.dispute.lost},
+            "refund": {"access": self.refund_access},
         }
 
     @classmethod
@@ -118,6 +137,8 @@ class PlanRules:
             dunning=DunningRules(**{name: _tuple_of(value) for name, value in dunning.items()}),
             save_offer=_offer(document.get("save_offer")),
             pause=PauseRules(access=cast(PauseAccess, pause_access), **document.get("pause", {})),
+            dispute=DisputeRules(**document.get("dispute", {})),
+            refund_access=cast(RefundAccess, document.get("refund", {}).get("access", "keep")),
         )
 
 

@@ -28,6 +28,7 @@ TOP_FIELDS = {
     "grace_days": "How long access stays after a failed renewal, for plans that do not say. Default: 7.",
     "features": "The `[[features]]` tables.",
     "plans": "The `[[plans]]` tables, in the order in which they are shown.",
+    "promotions": "The `[[promotions]]` tables. One that came from the file and is not in it any more is archived.",
 }
 FEATURE_FIELDS = {
     "code": "What applications ask for: lower-case letters, digits and `_`. Required.",
@@ -52,6 +53,9 @@ PLAN_FIELDS = {
     "pause_access": "What a pause leaves: `keep` (all access), `period` (access until the paid period ends, default) "
     "or `none`.",
     "pause_max_days": "The longest pause. Without it a pause may last for any time, and until further notice.",
+    "refund_access": "What giving back the whole payment for the running period does: `keep` (default), "
+    "`end_of_period` (no further renewal) or `revoke` (everything ends at once). Not for a free plan; a lifetime plan "
+    "has no periods to end.",
     "highlighted": "Whether the pricing page recommends it. Default: false.",
     "archived": "Whether it is sold no longer; whoever has it keeps it. Default: false.",
     "features": "Codes of the yes-or-no features it brings.",
@@ -59,6 +63,7 @@ PLAN_FIELDS = {
     "change": "The table `[plans.change]`.",
     "dunning": "The table `[plans.dunning]`; only for recurring plans.",
     "save_offer": "The table `[plans.save_offer]`; only for recurring plans.",
+    "dispute": "The table `[plans.dispute]`: what a disputed payment does to the subscription; not for a free plan.",
 }
 
 

@@ -1,14 +1,19 @@
 """Reading the rules of a plan from its TOML tables."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import cast
 
 from quntedge.catalog.plan_rules import (
+    DISPUTE_ACTIONS,
     MOMENTS,
     OFFER_KINDS,
     PAUSE_ACCESS,
     PRORATIONS,
+    REFUND_ACCESS,
     ChangeRules,
+    DisputeAction,
+    DisputeRules,
     DunningRules,
     Moment,
     OfferKind,
@@ -16,11 +21,13 @@ from quntedge.catalog.plan_rules import (
     PauseRules,
     PlanRules,
     Proration,
+    RefundAccess,
     SaveOffer,
 )
 from quntedge.catalog.toml_tables import MOST_DAYS, Table
 from quntedge.kit.money import InvalidMoney, Money
 
+_PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _MOST_ATTEMPTS = 10
 _LONGEST_DUNNING = 60
 _MOST_PERIODS = 12
@@ -47,6 +54,11 @@ SAVE_OFFER_FIELDS = {
     "periods": "Of a discount: for how many renewals, 1 to 12.",
     "days": "Of a pause: how long.",
 }
+DISPUTE_FIELDS = {
+    "open": "While a buyer's bank disputes a payment: `keep` (default), `pause_access` (access ends until the dispute"
+    " is won) or `cancel` (the subscription ends at once).",
+    "lost": "When the dispute is lost: `cancel` (default), `pause_access` or `keep`.",
+}
 PAUSE_FIELDS = ("pause_access", "pause_max_days")
 
 
@@ -56,6 +68,8 @@ def plan_rules(plan: Table, kind: str, price: Money) -> PlanRules:
         for name in ("dunning", "save_offer", *PAUSE_FIELDS):
             if plan.has(name):
                 raise plan.error(name, f"only a recurring plan renews; leave it out of a {kind} one")
+    if kind == "free" and plan.has("dispute"):
+        raise plan.error("dispute", "nothing is paid for a free plan; leave it out")
     pause = _pause(plan)
     return PlanRules(
         change=_change(plan.table("change", CHANGE_FIELDS)),
@@ -64,6 +78,8 @@ def plan_rules(plan: Table, kind: str, price: Money) -> PlanRules:
         if plan.has("save_offer")
         else None,
         pause=pause,
+        dispute=_dispute(plan.table("dispute", DISPUTE_FIELDS)),
+        refund_access=_refund_access(plan, kind),
     )
 
 
@@ -112,7 +128,7 @@ def _save_offer(table: Table, price: Money, pause: PauseRules) -> SaveOffer:
         raise table.error("percent", "write either percent or amount")
     periods = table.number("periods", smallest=1, largest=_MOST_PERIODS)
     if table.has("percent"):
-        return SaveOffer(kind, percent_bp=_basis_points(table), periods=periods)
+        return SaveOffer(kind, percent_bp=basis_points(table), periods=periods)
     return SaveOffer(kind, amount=_amount(table, price), periods=periods)
 
 
@@ -122,14 +138,13 @@ def _refuse(table: Table, which: str, *names: str) -> None:
             raise table.error(name, f"{which} none; leave it out")
 
 
-def _basis_points(table: Table) -> int:
+def basis_points(table: Table) -> int:
+    """The field `percent` in hundredths of a percent. Raises `InvalidCatalog`."""
     value = table.raw("percent")
     hint = 'write a number of percent above 0, at most 100, with up to two decimals, for example 20 or "12.5"'
-    try:
-        percent = Decimal(value) if isinstance(value, str) or type(value) is int else None
-    except InvalidOperation:
-        percent = None
-    if percent is None or not percent.is_finite() or not 0 < percent <= 100 or percent * 100 % 1:
+    plain = type(value) is int or (isinstance(value, str) and _PLAIN.fullmatch(value))
+    percent = Decimal(value) if plain else None
+    if percent is None or not 0 < percent <= 100 or percent * 100 % 1:
         raise table.error("percent", f"is {value!r}; {hint}")
     return int(percent * 100)
 
@@ -143,6 +158,22 @@ def _amount(table: Table, price: Money) -> Money:
     if not Money.zero(price.currency) < amount < price:
         raise table.error("amount", f"{text!r} is no discount; write an amount above zero and below the price")
     return amount
+
+
+def _dispute(table: Table) -> DisputeRules:
+    return DisputeRules(
+        open=cast(DisputeAction, table.choice("open", DISPUTE_ACTIONS, "keep")),
+        lost=cast(DisputeAction, table.choice("lost", DISPUTE_ACTIONS, "cancel")),
+    )
+
+
+def _refund_access(plan: Table, kind: str) -> RefundAccess:
+    if kind == "free" and plan.has("refund_access"):
+        raise plan.error("refund_access", "nothing is paid for a free plan; leave it out")
+    access = cast(RefundAccess, plan.choice("refund_access", REFUND_ACCESS, "keep"))
+    if kind == "lifetime" and access == "end_of_period":
+        raise plan.error("refund_access", "a lifetime plan has no periods; write keep or revoke")
+    return access
 
 
 def _pause(plan: Table) -> PauseRules:

@@ -11,11 +11,19 @@ from quntedge.storage.base import Base, business
 
 
 class CheckoutIntent(Base):
-    """One wish to buy. Its id travels in Whop's metadata and links what comes back to the customer."""
+    """One wish to buy. Its id travels in Whop's metadata and links what comes back to the customer.
+
+    `price_minor` is the plan's price, `discount_minor` what a promotion takes off it, held by `reservation_id`.
+    """
 
     __tablename__ = "checkout_intent"
     __table_args__ = (
         CheckConstraint("state IN ('created', 'open', 'completed', 'failed', 'expired', 'unknown')", name="state"),
+        CheckConstraint(
+            "discount_minor >= 0 AND discount_minor <= price_minor"
+            " AND (discount_minor > 0) = (reservation_id IS NOT NULL)",
+            name="discount",
+        ),
         Index("ix_checkout_intent_user", "user_id", "created_at"),
         Index("ix_checkout_intent_expiry", "expires_at", postgresql_where="state IN ('created', 'open', 'unknown')"),
     )
@@ -26,6 +34,8 @@ class CheckoutIntent(Base):
     plan_version: Mapped[int] = business(Integer, server_default="1")
     state: Mapped[str] = business(Text)
     price_minor: Mapped[int] = business(BigInteger)
+    discount_minor: Mapped[int] = business(BigInteger, server_default="0")
+    reservation_id: Mapped[str | None] = business(Text, ForeignKey("promotion_reservation.id"))
     currency: Mapped[str] = business(Text)
     whop_checkout_id: Mapped[str | None] = business(Text, unique=True)
     purchase_url: Mapped[str | None] = business(Text)

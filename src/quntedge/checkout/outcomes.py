@@ -15,12 +15,17 @@ from quntedge.subscriptions.events import SubscriptionChanged
 RetireLater = Callable[[UnitOfWork, list[str]], Awaitable[None]]
 """Defers, in the given unit of work, the retirement of these checkouts (gateway ids) at the gateway."""
 
+Release = Callable[[UnitOfWork, list[str]], Awaitable[None]]
+"""Begins, in the given unit of work, to give back what these checkouts (our ids) hold of promotions."""
+
 
 class CheckoutOutcomes:
     """Applies what the gateway's events say to the checkouts they came from."""
 
-    def __init__(self, retire_later: RetireLater) -> None:
+    def __init__(self, retire_later: RetireLater, release: Release | None = None) -> None:
+        """Without `release` nothing is held for checkouts, so nothing is given back."""
         self._retire_later = retire_later
+        self._release = release
 
     async def on_subscription_changed(self, unit: UnitOfWork, facts: Sequence[SubscriptionChanged]) -> None:
         """Completes the checkouts whose subscription began, and ends the buyer's other open ones.
@@ -39,10 +44,11 @@ class CheckoutOutcomes:
                 CheckoutIntent.state.in_(UNDECIDED),
             )
             .values(state="expired")
-            .returning(CheckoutIntent.whop_checkout_id)
+            .returning(CheckoutIntent.whop_checkout_id, CheckoutIntent.id, CheckoutIntent.reservation_id)
             .execution_options(synchronize_session=False)
         )
-        await self._retire(unit, [*completed, *ended.scalars()])
+        links = await self._ended(unit, ended.all())
+        await self._retire(unit, [*completed, *links])
 
     async def on_payment_recorded(self, unit: UnitOfWork, facts: Sequence[PaymentRecorded]) -> None:
         """Notes why a first payment failed. The checkout stays open: the buyer may try again, with another card."""
@@ -66,7 +72,7 @@ class CheckoutOutcomes:
         )
 
     async def expire(self, unit: UnitOfWork, now: datetime) -> int:
-        """Ends the checkouts that were not paid in their 24 hours and retires their links; says how many there were.
+        """Ends the checkouts that were not paid in their time and retires their links; says how many there were.
 
         Should somebody have paid at the last moment, the membership that follows still completes the checkout.
         """
@@ -74,12 +80,19 @@ class CheckoutOutcomes:
             update(CheckoutIntent)
             .where(CheckoutIntent.state.in_(UNDECIDED), CheckoutIntent.expires_at <= now)
             .values(state="expired")
-            .returning(CheckoutIntent.whop_checkout_id)
+            .returning(CheckoutIntent.whop_checkout_id, CheckoutIntent.id, CheckoutIntent.reservation_id)
             .execution_options(synchronize_session=False)
         )
-        links = ended.scalars().all()
+        links = await self._ended(unit, ended.all())
         await self._retire(unit, links)
         return len(links)
+
+    async def _ended(self, unit: UnitOfWork, rows: Sequence[Any]) -> list[str | None]:
+        """Gives back what checkouts held that have just ended; their links."""
+        held = [row.id for row in rows if row.reservation_id is not None]
+        if held and self._release is not None:
+            await self._release(unit, held)
+        return [row.whop_checkout_id for row in rows]
 
     async def _complete(self, unit: UnitOfWork, facts: Sequence[SubscriptionChanged]) -> list[str | None]:
         by_checkout: dict[str | None, SubscriptionChanged] = {}

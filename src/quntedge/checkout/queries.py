@@ -13,6 +13,7 @@ from quntedge.checkout.models import CheckoutIntent
 from quntedge.checkout.rules import shown_state
 from quntedge.kit.ids import is_id
 from quntedge.kit.money import Money
+from quntedge.promotions.models import PromotionCode, PromotionReservation
 from quntedge.storage.rows import among
 
 PREFIX = "chk"
@@ -24,6 +25,7 @@ class CheckoutView:
 
     `state` is created, open, completed, failed, expired or unknown. `purchase_url` is where to pay, while that is
     possible. `failure` is a stable word for what went wrong last; `rules.failure_text` puts it into a sentence.
+    `price` is the plan's, `discount` what a promotion takes off each of the charges it is for.
     """
 
     id: str
@@ -35,6 +37,16 @@ class CheckoutView:
     created_at: datetime
     failure: str | None = None
     subscription_id: str | None = None
+    discount: Money | None = None
+    promotion_code: str | None = None
+    """What the customer typed, in its normal form."""
+    payment_code: str | None = None
+    """What they type on the payment page: a code that is theirs alone. Only while they can pay."""
+
+    @property
+    def total(self) -> Money:
+        """What a charge comes to, before tax that the gateway adds."""
+        return self.price if self.discount is None else self.price - self.discount
 
     def to_json(self) -> dict[str, Any]:
         """The view as JSON members."""
@@ -48,12 +60,15 @@ class CheckoutView:
             "created_at": self.created_at.isoformat(),
             "failure": self.failure,
             "subscription_id": self.subscription_id,
+            "discount": None if self.discount is None else self.discount.to_json(),
+            "promotion_code": self.promotion_code,
+            "payment_code": self.payment_code,
         }
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> "CheckoutView":
         """The view that `to_json` made these members of."""
-        price = members["price"]
+        price, off = members["price"], members.get("discount")
         return cls(
             id=members["id"],
             state=members["state"],
@@ -64,6 +79,9 @@ class CheckoutView:
             created_at=datetime.fromisoformat(members["created_at"]),
             failure=members["failure"],
             subscription_id=members["subscription_id"],
+            discount=None if off is None else Money(off["amount_minor"], off["currency"]),
+            promotion_code=members.get("promotion_code"),
+            payment_code=members.get("payment_code"),
         )
 
 
@@ -96,16 +114,46 @@ async def checkout(session: AsyncSession, user_id: str, checkout_id: str, now: d
         return None
     row = (
         await session.execute(
-            select(CheckoutIntent, Plan.code, Plan.name)
+            select(CheckoutIntent, Plan.code, Plan.name, PromotionCode.code.label("promotion"), _PAYMENT_CODE)
             .join(Plan, Plan.id == CheckoutIntent.plan_id)
+            .outerjoin(PromotionReservation, PromotionReservation.id == CheckoutIntent.reservation_id)
+            .outerjoin(PromotionCode, PromotionCode.id == PromotionReservation.code_id)
             .where(CheckoutIntent.id == checkout_id, CheckoutIntent.user_id == user_id)
             .execution_options(populate_existing=True)
         )
     ).one_or_none()
-    return None if row is None else view_of(row.CheckoutIntent, row.code, row.name, now)
+    if row is None:
+        return None
+    typed = None if row.promotion is None else Typed(row.promotion, row.payment_code)
+    return view_of(row.CheckoutIntent, row.code, row.name, now, typed)
 
 
-def view_of(intent: CheckoutIntent, plan_code: str, plan_name: str, now: datetime) -> CheckoutView:
+_PAYMENT_CODE = PromotionReservation.whop_code.label("payment_code")
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The two codes of a checkout with a promotion: the promotion's, and the one for the payment page."""
+
+    promotion: str
+    payment: str
+
+
+async def typed_of(session: AsyncSession, intent: CheckoutIntent) -> Typed | None:
+    """The codes of an intent; None for one without a promotion."""
+    if intent.reservation_id is None:
+        return None
+    row = await session.execute(
+        select(PromotionCode.code, _PAYMENT_CODE)
+        .join(PromotionCode, PromotionCode.id == PromotionReservation.code_id)
+        .where(PromotionReservation.id == intent.reservation_id)
+    )
+    return Typed(*row.one())
+
+
+def view_of(
+    intent: CheckoutIntent, plan_code: str, plan_name: str, now: datetime, typed: Typed | None = None
+) -> CheckoutView:
     """The view of an intent at hand."""
     state = shown_state(intent.state, intent.expires_at, now)
     return CheckoutView(
@@ -118,4 +166,7 @@ def view_of(intent: CheckoutIntent, plan_code: str, plan_name: str, now: datetim
         created_at=intent.created_at,
         failure=intent.failure,
         subscription_id=intent.subscription_id,
+        discount=Money(intent.discount_minor, intent.currency) if intent.discount_minor else None,
+        promotion_code=typed.promotion if typed is not None else None,
+        payment_code=typed.payment if typed is not None and state == "open" else None,
     )

@@ -1,6 +1,7 @@
 """Opening a checkout at the gateway exactly once, whatever is clicked, repeated or cut off."""
 
 import math
+from dataclasses import dataclass
 
 from sqlalchemy import select
 
@@ -8,10 +9,12 @@ from quntedge.accounts.models import AppUser
 from quntedge.catalog import queries as catalog
 from quntedge.catalog.queries import PlanView, PriceView
 from quntedge.checkout import rules
+from quntedge.checkout.discounts import CheckoutGateway, Discounts, Opened, Opening, open_at, preview_of, same_code
 from quntedge.checkout.idempotency import Fresh, IdempotencyService, Replay, digest_of
 from quntedge.checkout.models import CheckoutIntent
 from quntedge.checkout.outcomes import RetireLater
-from quntedge.checkout.queries import PREFIX, CheckoutView, checkout, view_of
+from quntedge.checkout.queries import PREFIX, CheckoutView, checkout, typed_of, view_of
+from quntedge.gateway.acts import PromoRequest
 from quntedge.gateway.errors import (
     GatewayError,
     GatewayInvalidAnswer,
@@ -19,9 +22,13 @@ from quntedge.gateway.errors import (
     GatewayRateLimited,
     GatewayUnavailable,
 )
-from quntedge.gateway.port import CheckoutRequest, Gateway, GatewayCheckout
+from quntedge.gateway.port import CheckoutRequest
 from quntedge.kit.errors import QuntedgeError
 from quntedge.kit.ids import new_id
+from quntedge.pricing.preview import Preview
+from quntedge.promotions.errors import PromotionCodeUnknown
+from quntedge.promotions.reserving import PromotionDesk
+from quntedge.promotions.rules import HOLD, normal_code
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from quntedge.subscriptions.models import LIVE, Subscription
 
@@ -33,18 +40,35 @@ _RETRY_SECONDS = 5
 _UNDECIDED_ERRORS = (GatewayOutcomeUnknown, GatewayInvalidAnswer, GatewayUnavailable, GatewayRateLimited)
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants to buy: a plan's code, a currency, a promotion code in its normal form."""
+
+    plan: str
+    currency: str | None = None
+    promotion: str | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """The wish as members; what was left out is left out."""
+        members = {"plan": self.plan, "currency": self.currency, "promotion": self.promotion}
+        return {name: value for name, value in members.items() if value}
+
+
 class CheckoutService:
     """Starts and shows checkouts. `start` opens and commits its own units of work, because it calls the gateway."""
 
     def __init__(
         self,
         units: UnitOfWorkFactory,
-        gateway: Gateway,
+        gateway: CheckoutGateway,
         base_url: str,
         *,
         retire_later: RetireLater,
         idempotency: IdempotencyService | None = None,
+        promotions: PromotionDesk | None = None,
     ) -> None:
+        """Without `promotions` no promotion codes are taken."""
+        self.discounts = None if promotions is None else Discounts(promotions)
         self._units = units
         self._gateway = gateway
         self._base_url = base_url.rstrip("/")
@@ -52,33 +76,40 @@ class CheckoutService:
         self._idempotency = idempotency or IdempotencyService()
 
     async def start(
-        self, user_id: str, plan_code: str, idempotency_key: str | None, currency: str | None = None
+        self,
+        user_id: str,
+        plan_code: str,
+        idempotency_key: str | None,
+        currency: str | None = None,
+        promotion_code: str | None = None,
     ) -> CheckoutView:
         """Opens a checkout for a plan: intent row, commit; gateway; settle, commit.
 
-        `currency` is a lower-case code; without it the plan's own is used.
+        `currency` is a lower-case code; without it the plan's own is used. With a `promotion_code` one use of it is
+        held for two hours, and the view has a code of its own for the payment page.
 
         The same key gives the same checkout, also after a crash or an unknown outcome: the intent's id is the gateway's
         idempotency key. A second click with another key within a minute gets the checkout that is open already.
 
         Raises the errors of the key (`IdempotencyKey…`), of the purchase (`PlanNotFound`, `PlanIsFree`,
         `CurrencyNotOffered`, `PlanUnavailable`, `AlreadySubscribed`, `CheckoutInProgress`, `CheckoutExpired`),
-        `CheckoutUnavailable` when the gateway did not answer clearly (repeat with the same key), and `GatewayError`
-        when it refused.
+        those of promotion codes (`promotions.errors`), `CheckoutUnavailable` when the gateway did not answer clearly
+        (repeat with the same key), and `GatewayError` when it refused.
         """
+        wish = Wish(plan_code, currency, normal_code(promotion_code) if promotion_code else None)
         begun = await self._idempotency.begin(
             self._units,
             user_id,
             idempotency_key,
             OPERATION,
-            digest_of({"plan": plan_code} | ({"currency": currency} if currency else {})),
+            digest_of(wish.to_json()),
             new_id(PREFIX, self._units.clock.now()),
         )
         if isinstance(begun, Replay):
             return CheckoutView.from_json(begun.answer)
         key = str(idempotency_key)
         try:
-            prepared = await self._prepare(user_id, plan_code, currency, key, begun)
+            prepared = await self._prepare(user_id, wish, key, begun)
         except QuntedgeError:
             await self._give_back(user_id, key, begun)
             raise
@@ -94,41 +125,77 @@ class CheckoutService:
             raise rules.CheckoutNotFound("You have no checkout with this id. Start a new one from the pricing page.")
         return found
 
-    async def _prepare(
-        self, user_id: str, plan_code: str, currency: str | None, key: str, begun: Fresh
-    ) -> PriceView | CheckoutView:
+    async def preview(self, unit: UnitOfWork, user_id: str, checkout_id: str) -> Preview:
+        """What this customer's checkout costs, line by line. Raises `CheckoutNotFound`."""
+        await self.get(unit, user_id, checkout_id)
+        return await preview_of(unit, await unit.session.get_one(CheckoutIntent, checkout_id))
+
+    async def abandon(self, unit: UnitOfWork, user_id: str, checkout_id: str) -> CheckoutView:
+        """Gives up a checkout that is still open: its link is retired, and what it holds is given back.
+
+        One that has ended stays as it is. Should it be paid at this moment, the membership that follows counts. Raises
+        `CheckoutNotFound`.
+        """
+        await self.get(unit, user_id, checkout_id)
+        intent = await unit.session.get_one(CheckoutIntent, checkout_id, with_for_update=True, populate_existing=True)
+        if intent.state in rules.UNDECIDED:
+            intent.state = "expired"
+            if intent.whop_checkout_id is not None:
+                await self._retire_later(unit, [intent.whop_checkout_id])
+            if self.discounts is not None:
+                await self.discounts.release(unit, intent)
+        await unit.session.flush()
+        return await self.get(unit, user_id, checkout_id)
+
+    async def _prepare(self, user_id: str, wish: Wish, key: str, begun: Fresh) -> Opening | CheckoutView:
         """Checks, and writes the intent. A view is the finished answer; terms mean that the gateway is next."""
         async with self._units() as unit:
             # Two requests of one customer take turns here, so that both cannot find "no checkout yet".
             await unit.session.execute(select(AppUser.id).where(AppUser.id == user_id).with_for_update(key_share=True))
-            plan = await catalog.plan_by_code(unit.session, plan_code)
-            rules.check_purchase(plan_code, _offer(plan, currency), await _live_plan(unit, user_id))
-            terms = _terms(plan, currency)
+            plan = await catalog.plan_by_code(unit.session, wish.plan)
+            rules.check_purchase(wish.plan, _offer(plan, wish.currency), await _live_plan(unit, user_id))
+            terms = _terms(plan, wish.currency)
             if plan is None or terms is None:
                 raise rules.PlanNotFound
             held = await unit.session.get(CheckoutIntent, begun.resource_id) if begun.resumed else None
             if held is None:
-                held = await self._clicked_before(unit, user_id, plan, terms)
+                held = await self._clicked_before(unit, user_id, plan, terms, wish.promotion)
             elif held.state in ("created", "unknown") and held.expires_at > unit.clock.now():
                 # The gateway may have opened it already: what is asked of it again must be the same, also when the
                 # catalogue has moved on to another version since.
                 begun_with = await catalog.terms_of(unit.session, held.plan_id, held.plan_version, held.currency)
-                return begun_with or terms
+                return Opening(begun_with or terms, await self._promo_of(unit, held))
             if held is None:
-                unit.session.add(_new_intent(unit, begun.resource_id, user_id, plan, terms))
+                intent = _new_intent(unit, begun.resource_id, user_id, plan, terms)
+                promo = await self._hold(unit, intent, wish.promotion, plan, terms)
+                unit.session.add(intent)
                 await unit.commit()
-                return terms
-            view = view_of(held, plan.code, plan.name, unit.clock.now())
+                return Opening(terms, promo)
+            view = view_of(held, plan.code, plan.name, unit.clock.now(), await typed_of(unit.session, held))
             if view.state in ("expired", "failed"):
                 raise _ended()
             await self._idempotency.finish(unit, user_id, key, CREATED, view.to_json())
             await unit.commit()
             return view
 
+    async def _hold(
+        self, unit: UnitOfWork, intent: CheckoutIntent, code: str | None, plan: PlanView, terms: PriceView
+    ) -> PromoRequest | None:
+        if code is None:
+            return None
+        if self.discounts is None:
+            raise PromotionCodeUnknown
+        return await self.discounts.hold(unit, intent, code, plan, terms)
+
+    async def _promo_of(self, unit: UnitOfWork, intent: CheckoutIntent) -> PromoRequest | None:
+        return None if self.discounts is None else await self.discounts.promo_of(unit, intent)
+
     async def _clicked_before(
-        self, unit: UnitOfWork, user_id: str, plan: PlanView, terms: PriceView
+        self, unit: UnitOfWork, user_id: str, plan: PlanView, terms: PriceView, code: str | None
     ) -> CheckoutIntent | None:
-        """The checkout of a click a moment ago. Raises `CheckoutInProgress` while that one is still being opened."""
+        """The checkout of a click a moment ago; with a promotion code the open one, since it holds the use that
+        another one would need. Raises `CheckoutInProgress` while that one is still being opened."""
+        since = rules.DOUBLE_CLICK if code is None else HOLD
         held = await unit.session.scalar(
             select(CheckoutIntent)
             .where(
@@ -137,7 +204,8 @@ class CheckoutService:
                 CheckoutIntent.plan_version == terms.version,
                 CheckoutIntent.currency == terms.price.currency,
                 CheckoutIntent.state.in_(("created", "open")),
-                CheckoutIntent.created_at > unit.clock.now() - rules.DOUBLE_CLICK,
+                CheckoutIntent.created_at > unit.clock.now() - since,
+                same_code(code),
             )
             .order_by(CheckoutIntent.created_at.desc(), CheckoutIntent.id.desc())
             .limit(1)
@@ -149,15 +217,15 @@ class CheckoutService:
             )
         return held
 
-    async def _call(self, user_id: str, key: str, intent_id: str, terms: PriceView) -> GatewayCheckout:
+    async def _call(self, user_id: str, key: str, intent_id: str, opening: Opening) -> Opened:
         """Calls the gateway with no transaction open. The outcome of a failure is written down before it is raised."""
         request = CheckoutRequest(
-            plan_id=str(terms.whop_plan_id),
+            plan_id=str(opening.terms.whop_plan_id),
             redirect_url=f"{self._base_url}/api/whop/return?checkout={intent_id}",
             metadata={"intent_id": intent_id},
         )
         try:
-            return await self._gateway.create_checkout(request, idempotency_key=intent_id)
+            return await open_at(self._gateway, opening, request, intent_id)
         except _UNDECIDED_ERRORS as error:
             await self._undecided(user_id, key, intent_id)
             raise rules.CheckoutUnavailable(
@@ -169,7 +237,7 @@ class CheckoutService:
             await self._refused(user_id, key, intent_id, error)
             raise
 
-    async def _settle(self, user_id: str, key: str, intent_id: str, opened: GatewayCheckout) -> CheckoutView:
+    async def _settle(self, user_id: str, key: str, intent_id: str, opened: Opened) -> CheckoutView:
         async with self._units() as unit:
             intent = await unit.session.get_one(CheckoutIntent, intent_id, with_for_update=True)
             plan = (await catalog.plans_by_id(unit.session, [intent.plan_id]))[intent.plan_id]
@@ -177,12 +245,14 @@ class CheckoutService:
                 intent.state = "open"
             # Where the intent has moved on meanwhile (paid, or ended by another purchase), its state stays, and the
             # link that has just been made must not be payable.
-            intent.whop_checkout_id = opened.checkout_id
-            intent.purchase_url = opened.purchase_url
+            intent.whop_checkout_id = opened.checkout.checkout_id
+            intent.purchase_url = opened.checkout.purchase_url
+            if self.discounts is not None:
+                await self.discounts.settle(unit, intent, opened)
             await unit.session.flush()
             if intent.state != "open":
-                await self._retire_later(unit, [opened.checkout_id])
-            view = view_of(intent, plan.code, plan.name, unit.clock.now())
+                await self._retire_later(unit, [opened.checkout.checkout_id])
+            view = view_of(intent, plan.code, plan.name, unit.clock.now(), await typed_of(unit.session, intent))
             ended = view.state == "expired"
             if ended:
                 await self._idempotency.abandon(unit, user_id, key)
@@ -210,6 +280,8 @@ class CheckoutService:
             if intent.state in ("created", "unknown"):
                 intent.state = "failed"
                 intent.failure = error.code
+            if self.discounts is not None:
+                await self.discounts.release(unit, intent)
             await unit.session.flush()
             await self._idempotency.abandon(unit, user_id, key)
             await unit.commit()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +13,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from quntedge.catalog import toml
 from quntedge.catalog.gateway_sync import OnStep, SyncReport
 from quntedge.catalog.outlook import CatalogDiff, Subscribers
-from quntedge.catalog.rules import CatalogFile, PlanSpec
+from quntedge.catalog.rules import CatalogFile, Change, PlanSpec
 from quntedge.catalog.service import CatalogService
 from quntedge.catalog.versions import GatewayStep, PriceRef, Terms
 from quntedge.commands.errors import Explained
+from quntedge.commands.operator import operator
 from quntedge.commands.output import aside, complain, out, table
 from quntedge.commands.output import show as show_table
+from quntedge.commands.promotions import say_promo_sync
 from quntedge.commands.running import opened, run
 from quntedge.gateway.errors import GatewayError
+from quntedge.promotions import file as promotion_file
+from quntedge.promotions.sync import Pending
+from quntedge.wiring import Runtime
 
 app = typer.Typer(cls=Explained, no_args_is_help=True, help="Plans, features and prices.")
 
@@ -67,8 +73,18 @@ def apply(
     run(_apply(_read(file), sync, yes))
 
 
-def _read(file: Path | None) -> CatalogFile:
-    return toml.packaged() if file is None else toml.load(file)
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the file says."""
+
+    catalog: CatalogFile
+    promotions: tuple[promotion_file.Listed, ...]
+
+
+def _read(file: Path | None) -> _Wanted:
+    catalog = toml.packaged() if file is None else toml.load(file)
+    listed = promotion_file.packaged(catalog) if file is None else promotion_file.load(file, catalog)
+    return _Wanted(catalog, listed)
 
 
 async def _show(archived: bool) -> None:
@@ -126,11 +142,14 @@ def _at_whop(terms: Terms) -> str:
     return f"{terms.whop_plan_id} (archived)" if terms.gateway_archived else terms.whop_plan_id
 
 
-async def _diff(wanted: CatalogFile) -> None:
+async def _diff(wanted: _Wanted) -> None:
     async with opened() as runtime:
-        found = await runtime.catalog.diff(wanted)
+        found = await runtime.catalog.diff(wanted.catalog)
+        promotions = await _promotion_changes(runtime, wanted)
+        pending = await runtime.services.promotions.sync.pending()
     _say_diff(found)
-    if found.empty:
+    _say_promotions(promotions, pending)
+    if found.empty and not promotions and not pending:
         out().print("The database, Whop and the file agree.")
     else:
         raise typer.Exit(DIFFERENT)
@@ -147,19 +166,40 @@ def _say_diff(found: CatalogDiff, *, with_gateway: bool = True) -> None:
         aside(f"warning: {warning}")
 
 
-async def _apply(wanted: CatalogFile, sync: bool, yes: bool) -> None:
+async def _apply(wanted: _Wanted, sync: bool, yes: bool) -> None:
     async with opened() as runtime:
-        found = await runtime.catalog.diff(wanted)
+        found = await runtime.catalog.diff(wanted.catalog)
+        promotions = await _promotion_changes(runtime, wanted)
         _say_diff(found, with_gateway=sync)
-        if not found.changes:
+        _say_promotions(promotions, await runtime.services.promotions.sync.pending() if sync else ())
+        changes = len(found.changes) + len(promotions)
+        if not changes:
             out().print("The database and the file agree already.")
         steps = len(found.gateway) if sync else 0
-        if (found.changes or steps) and not yes and not typer.confirm(_question(len(found.changes), steps)):
+        if (changes or steps) and not yes and not typer.confirm(_question(changes, steps)):
             complain("nothing was changed.")
             raise typer.Exit(1)
-        await runtime.catalog.apply(wanted)
+        await runtime.catalog.apply(wanted.catalog)
+        async with runtime.units() as unit:
+            await promotion_file.apply(unit, wanted.promotions, runtime.services.promotions.service, by=operator())
+            await unit.commit()
         if sync:
             _say_report(await _sync(runtime.catalog, steps))
+            # After the plans: a promo code names the plans it is for.
+            if await runtime.services.promotions.sync.pending():
+                await say_promo_sync(runtime)
+
+
+async def _promotion_changes(runtime: Runtime, wanted: _Wanted) -> list[Change]:
+    async with runtime.units() as unit:
+        return await promotion_file.diff(unit, wanted.promotions)
+
+
+def _say_promotions(changes: Iterable[Change], pending: Iterable[Pending]) -> None:
+    for change in changes:
+        out().print(change.describe())
+    for one in pending:
+        out().print(f"{'make' if one.make else 'archive'} promo code {one.code} at Whop")
 
 
 def _question(changes: int, steps: int) -> str:

@@ -45,6 +45,7 @@ async def findings(runtime: Runtime) -> AsyncIterator[Finding]:
     yield await _mail(runtime.settings)
     for finding in webhook_endpoint(runtime.settings):
         yield finding
+    yield seller(runtime.settings)
     if runtime.settings.clock_url is not None:
         yield await _clock(runtime.settings.clock_url)
 
@@ -157,6 +158,27 @@ def webhook_endpoint(settings: Settings) -> list[Finding]:
             )
         )
     return found
+
+
+def seller(settings: Settings) -> Finding:
+    """Whether invoices say who sells, and carry structured data."""
+    missing = [
+        name
+        for name, value in (
+            ("QUNTEDGE_SELLER_NAME", settings.seller_name),
+            ("QUNTEDGE_SELLER_LINE1", settings.seller_line1),
+            ("QUNTEDGE_SELLER_CITY", settings.seller_city),
+            ("QUNTEDGE_SELLER_COUNTRY", settings.seller_country),
+            (
+                "QUNTEDGE_SELLER_VAT_ID or QUNTEDGE_SELLER_REGISTRATION",
+                settings.seller_vat_id or settings.seller_registration,
+            ),
+        )
+        if not value
+    ]
+    if missing:
+        return Finding("warn", "Invoices", f"do not say all of who sells: set {', '.join(missing)}.")
+    return Finding("ok", "Invoices", f"are from {settings.seller_name}, {settings.seller_country}.")
 
 
 def _is_public(base_url: str) -> bool:

@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from quntedge.commands.output import aside
 
@@ -43,3 +51,23 @@ def _lines(what: str, total: int) -> Callable[[int], None]:
             aside(f"{done:,} of {total:,} {what}")
 
     return advance
+
+
+@contextmanager
+def shared(what: str) -> Iterator[Callable[[float, str], None]]:
+    """Shows how much of a whole is done; the block calls what it is given with the share (0 to 1) and what it is at."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        last = [time.monotonic()]
+
+        def line(share: float, at: str) -> None:
+            if time.monotonic() - last[0] >= LINE_EVERY_SECONDS:
+                last[0] = time.monotonic()
+                aside(f"{what}: {share:.0%} ({at})")
+
+        yield line
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=1.0)
+        yield lambda share, at: progress.update(task, completed=share, description=f"{what}: {at}")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import select
 
+from quntedge.commands import plan_migrations
 from quntedge.commands.errors import Explained
 from quntedge.commands.output import CommandError, complain, moment, out, table
 from quntedge.commands.output import show as show_table
@@ -137,4 +138,5 @@ def _summary(checked: int, findings: int) -> str:
 
 def register(parent: typer.Typer) -> None:
     """Adds these commands."""
+    plan_migrations.add_to(app)
     parent.add_typer(app, name="subscriptions")

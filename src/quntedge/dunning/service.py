@@ -14,7 +14,10 @@ from quntedge.kit.logging import get_logger
 from quntedge.payments.events import PaymentRecorded
 from quntedge.processes.runner import ProcessRunner, ProcessRunning
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from quntedge.subscriptions import notes
 from quntedge.subscriptions.events import CancellationRequested, CancellationWithdrawn, SubscriptionChanged
+from quntedge.subscriptions.machine import ACCESS_PAUSED
+from quntedge.subscriptions.models import Subscription
 
 RETRY = "dunning_retry"
 """Kind of the process that looks a payment up and, where that is due and allowed, tries it again."""
@@ -104,25 +107,61 @@ class DunningService:
                 return count
 
     async def _work(self, unit: UnitOfWork, now: datetime) -> int:
-        due = (
-            await unit.session.scalars(
-                select(DunningCase.id)
-                .where(DunningCase.state == State.OPEN, DunningCase.next_due_at <= now)
-                .order_by(DunningCase.next_due_at, DunningCase.id)
-                .limit(BATCH)
-                .with_for_update(skip_locked=True)
-            )
-        ).all()
+        due = await self._claimed(unit, now)
         if not due:
             return 0
         cases = Cases(unit, self._default_zone)
         await cases.load_ids(due)
         cases.refresh()
         for case in cases.open_cases():
+            pauses = _is_due(case.pause_access_at, now) and case.grace_until is not None
             self._tell(unit, case, now)
+            if pauses:
+                await notes.append(
+                    unit,
+                    case.subscription_id,
+                    ACCESS_PAUSED,
+                    actor="system",
+                    cause=case.id,
+                    facts={"access_paused_at": now.isoformat()},
+                )
             await self._set_off(unit, case, now)
             cases.plan(case)
         return len(due)
+
+    @staticmethod
+    async def _claimed(unit: UnitOfWork, now: datetime) -> list[str]:
+        """The cases that are due and in nobody's hands, locked.
+
+        Where access is going to rest, the history of the subscription gets an entry; subscriptions are locked before
+        the cases that hang on them, as everybody does. What another worker holds is left to it.
+        """
+        rows = (
+            await unit.session.execute(
+                select(DunningCase.id, DunningCase.subscription_id, DunningCase.pause_access_at)
+                .where(DunningCase.state == State.OPEN, DunningCase.next_due_at <= now)
+                .order_by(DunningCase.next_due_at, DunningCase.id)
+                .limit(BATCH)
+            )
+        ).all()
+        resting = {row.subscription_id for row in rows if _is_due(row.pause_access_at, now)}
+        held: set[str] = set()
+        if resting:
+            locked = await unit.session.scalars(
+                select(Subscription.id)
+                .where(Subscription.id.in_(sorted(resting)))
+                .order_by(Subscription.id)
+                .with_for_update(skip_locked=True)
+            )
+            held = set(locked.all())
+        ours = [row.id for row in rows if row.subscription_id not in resting or row.subscription_id in held]
+        claimed = await unit.session.scalars(
+            select(DunningCase.id)
+            .where(DunningCase.id.in_(ours), DunningCase.state == State.OPEN, DunningCase.next_due_at <= now)
+            .order_by(DunningCase.id)
+            .with_for_update(skip_locked=True)
+        )
+        return list(claimed.all())
 
     @staticmethod
     def _tell(unit: UnitOfWork, case: DunningCase, now: datetime) -> None:

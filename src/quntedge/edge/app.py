@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from quntedge.edge.bare import BareDispatcher, BareRoute
@@ -84,6 +85,21 @@ def build(
     app = Application(services, bare, answers, lifespan)
     for kind, handler in answers.handlers().items():
         app.add_exception_handler(kind, handler)
-    for router in routers:
-        app.include_router(router)
+    app.router.routes.extend(_included(tuple(routers)))
     return app
+
+
+def _included(routers: tuple[APIRouter, ...]) -> list[BaseRoute]:
+    """The routes of these routers. Working them out takes a good part of the start; they know nothing of the
+    application, so that several in one process share them."""
+    key = tuple(map(id, routers))
+    if key not in _KNOWN:
+        together = APIRouter(redirect_slashes=False)
+        for router in routers:
+            together.include_router(router)
+        _KNOWN[key] = routers, together.routes
+    return _KNOWN[key][1]
+
+
+# With the routers themselves, so that no other can ever have the same ids.
+_KNOWN: dict[tuple[int, ...], tuple[tuple[APIRouter, ...], list[BaseRoute]]] = {}

@@ -30,6 +30,8 @@ class Limit(Enum):
     SIGN_IN = Rule("sign_in", 10, 60)
     SIGN_IN_EMAIL = Rule("sign_in_email", 5, 60)
     CHECKOUT = Rule("checkout", 20, 60)
+    PROMOTION = Rule("promotion", 20, 60)
+    DOCUMENTS = Rule("documents", 60, 60)
     BAD_KEY = Rule("bad_key", 60, 60)
 
 

@@ -10,12 +10,15 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from quntedge.catalog import queries as catalog
 from quntedge.catalog.queries import PlanView
-from quntedge.invoices.models import Invoice
+from quntedge.invoices.models import CreditNote, Invoice
 from quntedge.kit.errors import NotFound
 from quntedge.kit.ids import is_id
 from quntedge.kit.paging import Page, decode_cursor
+from quntedge.payments import queries as payments
 from quntedge.payments.models import PaymentTransaction
+from quntedge.payments.queries import TransactionFilter
 from quntedge.refunds.models import Refund
+from quntedge.refunds.rules import SENT
 from quntedge.subscriptions.models import LIVE, Subscription, SubscriptionEvent
 
 Row = TypeVar("Row")
@@ -52,9 +55,7 @@ async def current_subscription(
 
 async def transactions(session: AsyncSession, user_id: str, cursor: str | None, limit: int) -> Page[PaymentTransaction]:
     """Payments, newest first. Raises `InvalidCursor`."""
-    query = select(PaymentTransaction).where(PaymentTransaction.user_id == user_id)
-    rows = await _newest_first(session, query, PaymentTransaction.occurred_at, PaymentTransaction.id, cursor, limit)
-    return Page.cut(rows, limit, lambda row: (row.occurred_at, row.id))
+    return await payments.find(session, TransactionFilter(user_id=user_id), cursor, limit)
 
 
 async def transaction(session: AsyncSession, user_id: str, transaction_id: str) -> PaymentTransaction:
@@ -77,9 +78,23 @@ async def invoice(session: AsyncSession, user_id: str, invoice_id: str) -> Invoi
     return await _own(session, query, invoice_id, "inv")
 
 
+async def credit_notes(session: AsyncSession, user_id: str, cursor: str | None, limit: int) -> Page[CreditNote]:
+    """Credit notes, newest first. Raises `InvalidCursor`."""
+    query = select(CreditNote).where(CreditNote.user_id == user_id)
+    rows = await _newest_first(session, query, CreditNote.issued_at, CreditNote.id, cursor, limit)
+    return Page.cut(rows, limit, lambda row: (row.issued_at, row.id))
+
+
+async def credit_notes_of(session: AsyncSession, invoice_id: str) -> Sequence[CreditNote]:
+    """What has corrected an invoice, in the order of time."""
+    query = select(CreditNote).where(CreditNote.invoice_id == invoice_id)
+    return (await session.scalars(query.order_by(CreditNote.issued_at, CreditNote.id))).all()
+
+
 async def refunds(session: AsyncSession, user_id: str, cursor: str | None, limit: int) -> Page[Refund]:
-    """Refunds, newest first. Raises `InvalidCursor`."""
-    query = select(Refund).where(Refund.user_id == user_id)
+    """Refunds, newest first, those left out that are (still) our own affair. Raises `InvalidCursor`."""
+    theirs = Refund.whop_refund_id.is_not(None) | Refund.status.in_(SENT) | Refund.refund_request_id.is_not(None)
+    query = select(Refund).where(Refund.user_id == user_id, theirs)
     rows = await _newest_first(session, query, Refund.occurred_at, Refund.id, cursor, limit)
     return Page.cut(rows, limit, lambda row: (row.occurred_at, row.id))
 

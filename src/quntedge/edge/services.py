@@ -12,14 +12,21 @@ from quntedge.accounts.service import AccountService
 from quntedge.cancellations.feature import Cancellations
 from quntedge.catalog.service import CatalogService
 from quntedge.checkout.service import CheckoutService
+from quntedge.disputes.feature import Disputes
 from quntedge.dunning.feature import Dunning
 from quntedge.edge.clients import Clients
 from quntedge.edge.limits import RateLimits
 from quntedge.gateway.port import Gateway
+from quntedge.invoices.feature import Invoices
 from quntedge.kit.clock import Clock
+from quntedge.methods.feature import Methods
 from quntedge.notifications.editing import MailTemplateService
 from quntedge.pauses.service import PauseService
 from quntedge.plan_changes.feature import PlanChanges
+from quntedge.plan_migrations.service import PlanMigrationService
+from quntedge.promotions.feature import Promotions
+from quntedge.reconciliation.feature import Reconciliation
+from quntedge.refunds.feature import Refunds
 from quntedge.settings import Settings
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from quntedge.storage.vault import Vault
@@ -47,6 +54,13 @@ class Services:
     cancellations: Cancellations
     dunning: Dunning
     plan_changes: PlanChanges
+    plan_migrations: PlanMigrationService
+    methods: Methods
+    refunds: Refunds
+    invoices: Invoices
+    disputes: Disputes
+    promotions: Promotions
+    reconciliation: Reconciliation
     gateway: Gateway
     mails: MailTemplateService
     limits: RateLimits = field(default_factory=RateLimits)

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from quntedge.gateway.disputed import DisputeSnapshot, EvidenceTexts
 from quntedge.gateway.port import GatewayCheckout, MembershipSnapshot, PaymentSnapshot
 from quntedge.kit.money import Money
 
@@ -64,14 +65,17 @@ class PercentOff:
 
 @dataclass(frozen=True, slots=True)
 class PromoRequest:
-    """A promo code that takes something off the first charge, or the first `periods` ones; it has `uses` in all."""
+    """A promo code that takes something off the first charge, or the first `periods` ones; it has `uses` in all.
+
+    Without `periods` it lowers all charges, without `uses` it is never used up.
+    """
 
     code: str
     amount_off: Money | PercentOff
     plan_ids: Sequence[str]
-    uses: int = 1
+    uses: int | None = 1
     expires_at: datetime | None = None
-    periods: int = 1
+    periods: int | None = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,10 @@ class MethodActs(Protocol):
         """What a member has saved, newest first."""
         ...
 
+    async def delete_method(self, method_id: str, *, member_id: str) -> None:
+        """Forgets it; missing is as good. Raises `GatewayRejected` while a running membership is paid with it."""
+        ...
+
 
 class SetupActs(Protocol):
     """Saving a means of payment without buying."""
@@ -198,12 +206,36 @@ class PromoActs(Protocol):
         """Our promo codes, archived ones included."""
         ...
 
+    async def promo(self, promo_id: str) -> GatewayPromo:
+        """One of them as it is now, with how often it was used. Raises `GatewayNotFound`."""
+        ...
+
     async def create_promo(self, request: PromoRequest, *, idempotency_key: str) -> GatewayPromo:
         """Makes one. Raises `GatewayRejected` when the code exists."""
         ...
 
     async def archive_promo(self, promo_id: str) -> None:
         """Makes it unusable. Missing is as good as archived."""
+        ...
+
+
+class DisputeActs(Protocol):
+    """Answering disputes. Sending evidence and conceding are final."""
+
+    async def dispute(self, dispute_id: str) -> DisputeSnapshot:
+        """As it is now."""
+        ...
+
+    async def fill_evidence(self, dispute_id: str, evidence: EvidenceTexts) -> DisputeSnapshot:
+        """Fills in the texts that are given. Nothing is sent to the bank yet, and it may be repeated."""
+        ...
+
+    async def submit_evidence(self, dispute_id: str, *, idempotency_key: str) -> DisputeSnapshot:
+        """Sends the evidence to the bank. Raises `GatewayRejected` when that is not possible (any more)."""
+        ...
+
+    async def accept_dispute(self, dispute_id: str, *, idempotency_key: str) -> DisputeSnapshot:
+        """Concedes. Raises `GatewayRejected` when that is not possible (any more)."""
         ...
 
 

@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from quntedge.gateway.disputed import CaseSnapshot, DisputeAlertSnapshot, DisputeReads, DisputeSnapshot
+from quntedge.gateway.saved import ReceiptActs, SetupSnapshot
 from quntedge.kit.money import Money
 
 Shape = Literal["native", "legacy"]
@@ -118,9 +120,13 @@ class PaymentSnapshot:
     user_id: str | None = None
     plan_id: str | None = None
     checkout_id: str | None = None
+    promo_code_id: str | None = None
+    payment_method_id: str | None = None
     billing_reason: str | None = None
     subtotal: Money | None = None
     total: Money | None = None
+    presentment: Money | None = None
+    """The total in the currency that was shown to the buyer."""
     tax: Money | None = None
     tax_behavior: str | None = None
     refunded: Money | None = None
@@ -206,9 +212,14 @@ class EventKind(StrEnum):
     PAYMENT_CANCELED = "payment.canceled"
     REFUND_UPDATED = "refund.updated"
     INVOICE_ENDED = "invoice.ended"
+    METHOD_SAVED = "payment_method.saved"
+    DISPUTE_UPDATED = "dispute.updated"
+    DISPUTE_ALERTED = "dispute_alert.created"
+    CASE_UPDATED = "resolution_center_case.updated"
 
 
-Snapshot = MembershipSnapshot | PaymentSnapshot | RefundSnapshot | InvoiceSnapshot
+Contested = DisputeSnapshot | DisputeAlertSnapshot | CaseSnapshot
+Snapshot = MembershipSnapshot | PaymentSnapshot | RefundSnapshot | InvoiceSnapshot | SetupSnapshot | Contested
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +329,7 @@ class WebhookEndpoint:
     disabled_reason: str | None
 
 
-class Gateway(Protocol):
+class Gateway(DisputeReads, ReceiptActs, Protocol):
     """The calls the product makes. Reads raise `GatewayUnavailable`, writes `GatewayOutcomeUnknown`, when in doubt."""
 
     async def account_id(self) -> str:

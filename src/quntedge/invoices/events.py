@@ -18,3 +18,21 @@ class InvoicePaid:
     total_minor: int
     billing_reason: str | None
     paid_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNoteIssued:
+    """A credit note was issued. `total_minor` is negative for one that cancels an earlier one, `reverses_id`."""
+
+    credit_note_id: str
+    number: str
+    invoice_id: str
+    invoice_number: str
+    user_id: str
+    subscription_id: str | None
+    plan_id: str | None
+    refund_id: str
+    reverses_id: str | None
+    currency: str
+    total_minor: int
+    issued_at: datetime

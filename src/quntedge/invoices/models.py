@@ -1,15 +1,34 @@
-"""Our invoices: made from payments; explicit Whop invoices are merged in by id."""
+"""Our invoices: made from payments; explicit Whop invoices are merged in by id. Who they are from and to, and what
+corrects them.
+
+Triggers see to it that a numbered invoice keeps what it says, and that the lines of a document make up its total.
+"""
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, SmallInteger, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped
 
-from quntedge.storage.base import Base, business
+from quntedge.storage.base import Base, business, personal
+from quntedge.storage.sealed import Sealed
 
 
 class Invoice(Base):
-    """What a customer owes or paid for one period. The number is assigned once, when paid, and never reused."""
+    """What a customer owes or paid for one period. The number is assigned once, when paid, and never reused.
+
+    With its number it gets its lines, the language it is written in, and the seller and the buyer as they are then.
+    `credited_minor` is what credit notes have taken off it.
+    """
 
     __tablename__ = "invoice"
     __table_args__ = (
@@ -22,10 +41,21 @@ class Invoice(Base):
         CheckConstraint(
             "number IS NOT NULL OR status NOT IN ('paid', 'partially_refunded', 'refunded')", name="paid_is_numbered"
         ),
+        CheckConstraint(
+            "number IS NULL OR status IN ('paid', 'partially_refunded', 'refunded')", name="numbered_is_paid"
+        ),
+        CheckConstraint("credited_minor BETWEEN 0 AND greatest(total_minor, 0)", name="credited"),
+        CheckConstraint(
+            "(legal_entity_id IS NULL) = (billing_profile_id IS NULL) AND (legal_entity_id IS NULL) = (locale IS NULL)",
+            name="has_both_parties",
+        ),
+        CheckConstraint("dispute_status IS NULL OR dispute_status IN ('open', 'won', 'lost')", name="dispute_status"),
         Index("ix_invoice_user", "user_id", "issued_at", "id"),
         Index("ix_invoice_transaction", "transaction_id"),
         # For voiding what is unpaid when a subscription ends: few rows, however many invoices were paid.
         Index("ix_invoice_unpaid", "subscription_id", postgresql_where="number IS NULL"),
+        # Those numbered before invoices had lines: none, soon after the upgrade.
+        Index("ix_invoice_incomplete", "id", postgresql_where="number IS NOT NULL AND legal_entity_id IS NULL"),
     )
 
     id: Mapped[str] = business(Text, primary_key=True)
@@ -42,6 +72,11 @@ class Invoice(Base):
     tax_minor: Mapped[int | None] = business(BigInteger)
     total_minor: Mapped[int] = business(BigInteger)
     refunded_minor: Mapped[int] = business(BigInteger, server_default="0")
+    credited_minor: Mapped[int] = business(BigInteger, server_default="0")
+    dispute_status: Mapped[str | None] = business(Text)
+    legal_entity_id: Mapped[str | None] = business(Text, ForeignKey("legal_entity.id"))
+    billing_profile_id: Mapped[str | None] = business(Text, ForeignKey("billing_profile.id"))
+    locale: Mapped[str | None] = business(Text)
     attempts_failed: Mapped[int] = business(SmallInteger, server_default="0")
     due_at: Mapped[datetime | None] = business()
     issued_at: Mapped[datetime] = business()
@@ -58,3 +93,145 @@ class InvoiceCounter(Base):
 
     series: Mapped[str] = business(Text, primary_key=True)
     last_number: Mapped[int] = business(Integer)
+
+
+LINE_KINDS = ("plan", "proration", "discount", "tax", "adjustment")
+_KINDS = f"kind IN ({', '.join(repr(kind) for kind in LINE_KINDS)})"
+
+
+class InvoiceLine(Base):
+    """One line of a numbered invoice. All lines of an invoice are written at once and make up its total exactly.
+
+    Amounts are without tax; the tax has a line of its own, with its rate in hundredths of a percent.
+    """
+
+    __tablename__ = "invoice_line"
+    __table_args__ = (
+        CheckConstraint(_KINDS, name="kind"),
+        CheckConstraint("position > 0", name="position"),
+        CheckConstraint("quantity = 1 AND amount_minor = unit_minor", name="amount"),
+        CheckConstraint("(kind = 'tax') = (tax_basis_points IS NOT NULL)", name="rate_of_tax"),
+        CheckConstraint("period_start IS NULL OR period_end IS NULL OR period_start <= period_end", name="period"),
+    )
+
+    invoice_id: Mapped[str] = business(Text, ForeignKey("invoice.id"), primary_key=True)
+    position: Mapped[int] = business(SmallInteger, primary_key=True)
+    kind: Mapped[str] = business(Text)
+    label: Mapped[str] = business(Text)
+    plan_id: Mapped[str | None] = business(Text)
+    period_start: Mapped[datetime | None] = business()
+    period_end: Mapped[datetime | None] = business()
+    quantity: Mapped[int] = business(SmallInteger, server_default="1")
+    unit_minor: Mapped[int] = business(BigInteger)
+    amount_minor: Mapped[int] = business(BigInteger)
+    tax_basis_points: Mapped[int | None] = business(Integer)
+
+
+class LegalEntity(Base):
+    """Who sells, as it was at some time: a row for each state of the settings, never changed.
+
+    The id follows from what the row says. `code` names the entity through all of its states and is part of the numbers
+    of its documents.
+    """
+
+    __tablename__ = "legal_entity"
+
+    id: Mapped[str] = business(Text, primary_key=True)
+    code: Mapped[str] = business(Text)
+    name: Mapped[str] = business(Text)
+    line1: Mapped[str | None] = business(Text)
+    line2: Mapped[str | None] = business(Text)
+    postcode: Mapped[str | None] = business(Text)
+    city: Mapped[str | None] = business(Text)
+    country: Mapped[str | None] = business(Text)
+    vat_id: Mapped[str | None] = business(Text)
+    registration: Mapped[str | None] = business(Text)
+    email: Mapped[str | None] = business(Text)
+    note: Mapped[str | None] = business(Text)
+    time_zone: Mapped[str] = business(Text)
+    created_at: Mapped[datetime] = business()
+
+
+class BillingProfile(Base):
+    """What a customer wants to read on invoices: a row for each version, never changed but for `current`.
+
+    Sealed with a key of the profile's own (`profiles.key_of`), not with the person's: erasing somebody must not take
+    away what the law wants kept. `automatic`: made from the account, because nothing was entered when an invoice needed
+    a buyer.
+    """
+
+    __tablename__ = "billing_profile"
+    __table_args__ = (
+        UniqueConstraint("user_id", "version"),
+        CheckConstraint("version > 0", name="version"),
+        Index("uq_billing_profile_current", "user_id", unique=True, postgresql_where="current"),
+    )
+
+    id: Mapped[str] = business(Text, primary_key=True)
+    user_id: Mapped[str] = business(Text, ForeignKey("app_user.id"))
+    version: Mapped[int] = business(Integer)
+    current: Mapped[bool] = business(Boolean)
+    automatic: Mapped[bool] = business(Boolean)
+    company: Mapped[Sealed | None] = personal()
+    name: Mapped[Sealed | None] = personal()
+    email: Mapped[Sealed | None] = personal()
+    line1: Mapped[Sealed | None] = personal()
+    line2: Mapped[Sealed | None] = personal()
+    postcode: Mapped[Sealed | None] = personal()
+    city: Mapped[Sealed | None] = personal()
+    vat_id: Mapped[Sealed | None] = personal()
+    country: Mapped[str | None] = business(Text)
+    created_at: Mapped[datetime] = business()
+
+
+class CreditNote(Base):
+    """What was taken off an invoice afterwards, or, when a refund failed after all, put on again.
+
+    `total_minor` is positive for a credit and negative for one that cancels an earlier one (`reverses_id`). Never
+    changed, never deleted.
+    """
+
+    __tablename__ = "credit_note"
+    __table_args__ = (
+        CheckConstraint(
+            "CASE WHEN reverses_id IS NULL THEN total_minor > 0 AND tax_minor >= 0"
+            " ELSE total_minor < 0 AND tax_minor <= 0 END",
+            name="direction",
+        ),
+        Index("uq_credit_note_refund", "refund_id", unique=True, postgresql_where="reverses_id IS NULL"),
+        Index("ix_credit_note_invoice", "invoice_id"),
+        Index("ix_credit_note_user", "user_id", "issued_at", "id"),
+    )
+
+    id: Mapped[str] = business(Text, primary_key=True)
+    number: Mapped[str] = business(Text, unique=True)
+    invoice_id: Mapped[str] = business(Text, ForeignKey("invoice.id"))
+    user_id: Mapped[str] = business(Text, ForeignKey("app_user.id"))
+    refund_id: Mapped[str] = business(Text, ForeignKey("refund.id"))
+    reverses_id: Mapped[str | None] = business(Text, ForeignKey("credit_note.id"), unique=True)
+    legal_entity_id: Mapped[str] = business(Text, ForeignKey("legal_entity.id"))
+    billing_profile_id: Mapped[str] = business(Text, ForeignKey("billing_profile.id"))
+    locale: Mapped[str] = business(Text)
+    currency: Mapped[str] = business(Text)
+    tax_minor: Mapped[int] = business(BigInteger)
+    total_minor: Mapped[int] = business(BigInteger)
+    issued_at: Mapped[datetime] = business()
+    created_at: Mapped[datetime] = business()
+
+
+class CreditNoteLine(Base):
+    """One line of a credit note, as of an invoice."""
+
+    __tablename__ = "credit_note_line"
+    __table_args__ = (
+        CheckConstraint(_KINDS, name="kind"),
+        CheckConstraint("position > 0", name="position"),
+        CheckConstraint("(kind = 'tax') = (tax_basis_points IS NOT NULL)", name="rate_of_tax"),
+    )
+
+    credit_note_id: Mapped[str] = business(Text, ForeignKey("credit_note.id"), primary_key=True)
+    position: Mapped[int] = business(SmallInteger, primary_key=True)
+    kind: Mapped[str] = business(Text)
+    label: Mapped[str] = business(Text)
+    amount_minor: Mapped[int] = business(BigInteger)
+    tax_basis_points: Mapped[int | None] = business(Integer)

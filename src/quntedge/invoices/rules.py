@@ -1,7 +1,8 @@
 """What an invoice looks like, given its payment. Pure."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 # What a payment's status makes of its invoice; a payment that is only a draft has none yet.
 _FROM_PAYMENT = {
@@ -32,9 +33,13 @@ _FROM_GATEWAY = {
 SETTLED = frozenset({"paid", "partially_refunded", "refunded"})
 
 
+INVOICES = "INV"
+CREDIT_NOTES = "CN"
+
+
 @dataclass(frozen=True, slots=True)
-class InvoiceNumber:
-    """A number in a gap-free series, one series a calendar year (UTC)."""
+class DocumentNumber:
+    """A number in a gap-free series: one for each legal entity, kind of document and calendar year of the seller."""
 
     series: str
     number: int
@@ -43,9 +48,13 @@ class InvoiceNumber:
         return f"{self.series}-{self.number:06d}"
 
 
-def series_of(paid_at: datetime) -> str:
-    """The series an invoice paid at this moment is numbered in."""
-    return f"INV-{paid_at.astimezone(UTC).year}"
+def series_of(kind: str, moment: datetime, *, code: str = "", time_zone: str = "UTC") -> str:
+    """The series a document (`INVOICES`, `CREDIT_NOTES`) of this moment is numbered in.
+
+    `code` is that of the legal entity; the year is that of the moment in the seller's `time_zone`.
+    """
+    name = f"{kind}-{moment.astimezone(ZoneInfo(time_zone)).year}"
+    return f"{code}-{name}" if code else name
 
 
 def needs_invoice(payment_status: str, total_minor: int | None) -> bool:

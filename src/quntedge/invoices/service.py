@@ -1,22 +1,31 @@
 """InvoiceService: our invoices, made from payments; explicit Whop invoices are merged in."""
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
+from quntedge.disputes.events import DisputeMoved
+from quntedge.disputes.rules import WON, is_lost
 from quntedge.gateway.port import InvoiceSnapshot, InvoiceStatus
 from quntedge.invoices import rules
+from quntedge.invoices.completing import Completer
+from quntedge.invoices.credit_notes import CreditNotes
+from quntedge.invoices.drafting import Drafter
+from quntedge.invoices.entities import LegalEntities
 from quntedge.invoices.events import InvoicePaid
-from quntedge.invoices.models import Invoice, InvoiceCounter
+from quntedge.invoices.models import Invoice
+from quntedge.invoices.numbering import next_numbers, series_for
+from quntedge.invoices.parties import Seller
+from quntedge.invoices.profiles import BillingProfiles
+from quntedge.invoices.writing import line_rows, write_lines
 from quntedge.kit.ids import new_id
 from quntedge.payments.events import PaymentRecorded
 from quntedge.storage.rows import among, insert_rows, update_rows
 from quntedge.storage.unit_of_work import UnitOfWork
+from quntedge.storage.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,13 @@ FindInvoiceLinks = Callable[[UnitOfWork, Sequence[InvoiceSnapshot]], Awaitable[M
 class InvoiceService:
     """Keeps invoices in step with payments. Numbers are given in the transaction that makes an invoice paid."""
 
+    def __init__(self, vault: Vault, seller: Seller) -> None:
+        self.profiles = BillingProfiles(vault)
+        self._entities = LegalEntities(seller)
+        self._drafter = Drafter(self.profiles, seller.country)
+        self.completer = Completer(self._drafter, self._entities)
+        self.credit_notes = CreditNotes(self.completer)
+
     async def on_payments_recorded(self, unit: UnitOfWork, facts: Sequence[PaymentRecorded]) -> None:
         """Subscriber: makes or updates the invoice of each payment; the last word about a payment counts."""
         latest = {fact.whop_payment_id: fact for fact in facts}
@@ -74,6 +90,17 @@ class InvoiceService:
             .values(status="void", updated_at=unit.clock.now())
             .execution_options(synchronize_session=False)
         )
+
+    async def on_dispute_moved(self, unit: UnitOfWork, facts: Sequence[DisputeMoved]) -> None:
+        """Subscriber: marks the invoice of a disputed payment. An inquiry moves no money and leaves no mark."""
+        moved = {fact.transaction_id: _dispute_status(fact) for fact in facts if not fact.inquiry}
+        for transaction_id, status in sorted(moved.items()):
+            await unit.session.execute(
+                update(Invoice)
+                .where(Invoice.transaction_id == transaction_id)
+                .values(dispute_status=status, updated_at=unit.clock.now())
+                .execution_options(synchronize_session=False)
+            )
 
     async def apply(
         self, unit: UnitOfWork, observed: Sequence[ObservedInvoice], find_links: FindInvoiceLinks
@@ -110,8 +137,14 @@ class InvoiceService:
         """Gives numbers to what is newly settled, in the order of payment, then writes everything."""
         due = [row for row in rows if row["number"] is None and row["status"] in rules.SETTLED]
         due.sort(key=lambda row: (row["paid_at"], row["id"]))
-        for row, number in zip(due, await _next_numbers(unit, [row["paid_at"] for row in due]), strict=True):
+        drafts = await self._drafter.draft(unit, due)
+        entity_id = await self._entities.ensure(unit) if due else None
+        series = [series_for(self._entities.seller, rules.INVOICES, row["paid_at"]) for row in due]
+        # Everything else is ready: from here until the commit whoever has to number an invoice waits for us.
+        for row, number in zip(due, await next_numbers(unit, series), strict=True):
+            draft = drafts[row["id"]]
             row["number"] = str(number)
+            row |= {"legal_entity_id": entity_id, "billing_profile_id": draft.profile_id, "locale": draft.language}
             unit.record(
                 InvoicePaid(
                     invoice_id=row["id"],
@@ -133,6 +166,14 @@ class InvoiceService:
         connection = await unit.driver_connection()
         await insert_rows(connection, Invoice.__table__, created)
         await update_rows(connection, Invoice.__table__, updated)
+        await write_lines(connection, [line for row in due for line in line_rows(row["id"], drafts[row["id"]].lines)])
+        await self.credit_notes.catch_up(unit, [row["transaction_id"] for row in due if row["refunded_minor"]])
+
+
+def _dispute_status(fact: DisputeMoved) -> str:
+    if is_lost(fact.status):
+        return "lost"
+    return "won" if fact.status == WON else "open"
 
 
 class _Held:
@@ -171,6 +212,7 @@ def _blank(user_id: str, now: datetime) -> dict[str, Any]:
         "id": new_id("inv", now),
         "user_id": user_id,
         "refunded_minor": 0,
+        "credited_minor": 0,
         "attempts_failed": 0,
         "created_at": now,
         "updated_at": now,
@@ -187,18 +229,22 @@ def _from_payment(fact: PaymentRecorded, held: Row[Any] | None, now: datetime) -
     if held is not None:
         status = rules.merged_status(held.status, status)
     settled = status in rules.SETTLED
-    return row | {
-        "subscription_id": fact.subscription_id or row["subscription_id"],
-        "transaction_id": fact.transaction_id,
-        "plan_id": fact.plan_id or row["plan_id"],
+    row |= {
+        "subscription_id": row["subscription_id"] or fact.subscription_id,
+        "transaction_id": row["transaction_id"] or fact.transaction_id,
+        "plan_id": row["plan_id"] or fact.plan_id,
         "whop_payment_id": fact.whop_payment_id,
         "status": status,
+        "refunded_minor": fact.refunded_minor,
+        "attempts_failed": fact.attempts_failed,
+    }
+    if row["number"] is not None:
+        return row  # what it says is said for good
+    return row | {
         "currency": fact.currency,
         "subtotal_minor": fact.subtotal_minor,
         "tax_minor": fact.tax_minor,
         "total_minor": fact.total_minor,
-        "refunded_minor": fact.refunded_minor,
-        "attempts_failed": fact.attempts_failed,
         "issued_at": row["issued_at"] or fact.occurred_at,
         "paid_at": (fact.paid_at or row["paid_at"] or fact.occurred_at) if settled else row["paid_at"],
     }
@@ -241,29 +287,3 @@ def _is_older(snapshot: InvoiceSnapshot, held: Row[Any]) -> bool:
     if snapshot.updated_at is None or held.gateway_updated_at is None:
         return False
     return bool(snapshot.updated_at < held.gateway_updated_at)
-
-
-async def _next_numbers(unit: UnitOfWork, paid_at: Sequence[datetime]) -> list[rules.InvoiceNumber]:
-    """The next numbers for invoices paid at these moments. The counter's row stays locked until the commit, so that
-    a number that was given away is either used or given again."""
-    if not paid_at:
-        return []
-    connection = await unit.connection()
-    wanted = Counter(rules.series_of(moment) for moment in paid_at)
-    following: dict[str, int] = {}
-    for series, count in sorted(wanted.items()):
-        statement = upsert(InvoiceCounter).values(series=series, last_number=count)
-        last: int = (
-            await connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["series"], set_={"last_number": InvoiceCounter.last_number + count}
-                ).returning(InvoiceCounter.last_number)
-            )
-        ).scalar_one()
-        following[series] = last - count
-    numbers = []
-    for moment in paid_at:
-        series = rules.series_of(moment)
-        following[series] += 1
-        numbers.append(rules.InvoiceNumber(series, following[series]))
-    return numbers

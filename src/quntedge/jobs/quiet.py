@@ -46,7 +46,12 @@ LOOK = text(
            (SELECT min(check_at) FROM pause) AS pause_check_at,
            (SELECT min(expires_at) FROM checkout_intent WHERE state IN ('created', 'open', 'unknown')) AS checkout_at,
            (SELECT min(next_due_at) FROM dunning_case WHERE state = 'open') AS dunning_at,
+           LEAST((SELECT min(work_at) FROM plan_migration),
+                 (SELECT min(due_at) FROM plan_migration_item)) AS plan_migration_at,
            (SELECT min(renewal_check_at) FROM subscription WHERE renewal_check_at IS NOT NULL) AS renewal_at,
+           (SELECT min(warn_at) FROM payment_method WHERE warn_at IS NOT NULL) AS method_warning_at,
+           (SELECT min(remind_at) FROM dispute WHERE remind_at IS NOT NULL) AS deadline_at,
+           (SELECT min(look_at) FROM dispute WHERE look_at IS NOT NULL) AS dispute_at,
            (SELECT received_at FROM webhook_event ORDER BY id DESC LIMIT 1) AS news_at
     """
 )
@@ -110,6 +115,10 @@ class Quiet:
                 Awaited.PAUSE_REMINDERS: look.pause_reminder_at,
                 Awaited.PAUSE_CHECKS: look.pause_check_at,
                 Awaited.RENEWALS: look.renewal_at,
+                Awaited.DEADLINES: look.deadline_at,
+                Awaited.DISPUTES: look.dispute_at,
+                Awaited.EXPIRING_METHODS: look.method_warning_at,
+                Awaited.PLAN_MIGRATIONS: look.plan_migration_at,
                 Awaited.NEWS: look.news_at and look.news_at + AFTER_NEWS,
             }
         )

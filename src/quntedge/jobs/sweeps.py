@@ -10,6 +10,9 @@ from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 TIDYING_IN_LEAPS = timedelta(days=7)
 """How far apart chores are that merely tidy up, while the clock passes through months."""
 
+RECONCILING_IN_LEAPS = timedelta(days=30)
+"""How far apart all money is compared, while the clock passes through months."""
+
 Chore = Callable[[UnitOfWork, datetime], Awaitable[int]]
 """Does its work in the given unit, as of the given time, and returns how many things it dealt with."""
 
@@ -20,8 +23,9 @@ def mails_due(send_due: Callable[[], Awaitable[int]]) -> Sweep:
 
 
 def processes_due(resume_due: Callable[[], Awaitable[int]]) -> Sweep:
-    """Processes whose next step is due, or whose runner vanished."""
-    return Sweep("processes.resume", timedelta(seconds=15), resume_due, waits_for=Awaited.PROCESSES, in_leaps=NEVER)
+    """Processes whose next step is due, or whose runner vanished. Often: what the gateway has left open is to be found
+    out within two minutes, four tries included."""
+    return Sweep("processes.resume", timedelta(seconds=5), resume_due, waits_for=Awaited.PROCESSES, in_leaps=NEVER)
 
 
 def stalled_jobs(jobs: JobQueue) -> Sweep:
@@ -60,9 +64,20 @@ def tidying(name: str, every: timedelta, units: UnitOfWorkFactory, chore: Chore)
     return in_unit(name, every, units, chore, in_leaps=TIDYING_IN_LEAPS)
 
 
+def adding_up(name: str, every: timedelta, run: Callable[[], Awaitable[int]]) -> Sweep:
+    """A chore of several transactions that only makes later reading quicker or more complete."""
+    return Sweep(name, every, run, in_leaps=TIDYING_IN_LEAPS)
+
+
 def comparing(name: str, every: timedelta, run: Callable[[], Awaitable[int]]) -> Sweep:
     """A chore that looks for what was lost on the way: in leaps a day after news that it has not seen yet."""
     return Sweep(name, every, run, waits_for=Awaited.NEWS, in_leaps=NEVER)
+
+
+def reconciling(name: str, work_due: Callable[[], Awaitable[int]]) -> Sweep:
+    """A chore that knows by itself when it is due: once a night, or to go on where somebody left off. Of the months
+    that pass in leaps one look is enough."""
+    return Sweep(name, timedelta(minutes=1), work_due, in_leaps=RECONCILING_IN_LEAPS)
 
 
 def reminding(name: str, units: UnitOfWorkFactory, remind: Chore, waits_for: Awaited) -> Sweep:
@@ -73,6 +88,11 @@ def reminding(name: str, units: UnitOfWorkFactory, remind: Chore, waits_for: Awa
 def checking(name: str, check_due: Callable[[], Awaitable[int]], waits_for: Awaited) -> Sweep:
     """A chore that looks at the gateway whether something has happened that should have."""
     return Sweep(name, timedelta(minutes=1), check_due, waits_for=waits_for, in_leaps=NEVER)
+
+
+def looking_up(name: str, every: timedelta, run: Callable[[], Awaitable[int]]) -> Sweep:
+    """A chore that reads from the gateway what nothing waits for: never in leaps, only once the clock has arrived."""
+    return Sweep(name, every, run, in_leaps=NEVER)
 
 
 def in_unit(

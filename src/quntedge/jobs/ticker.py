@@ -27,6 +27,10 @@ class Awaited(Enum):
     PAUSE_REMINDERS = "pause_reminders"
     PAUSE_CHECKS = "pause_checks"
     RENEWALS = "renewals"
+    DEADLINES = "deadlines"
+    DISPUTES = "disputes"
+    EXPIRING_METHODS = "expiring_methods"
+    PLAN_MIGRATIONS = "plan_migrations"
 
 
 NEVER = timedelta.max

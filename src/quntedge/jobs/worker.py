@@ -45,6 +45,7 @@ class WorkerServices:
     retire_checkout: Callable[[str], Awaitable[None]]
     inspect_buyer: Callable[[str], Awaitable[object]]
     wake_plan_change: Callable[[str], Awaitable[object]]
+    sync_methods: Callable[[str, str], Awaitable[object]]
     processes: ProcessRunner
     inbox: Loop
     sweeps: Sequence[Sweep] = field(default=())
@@ -66,6 +67,7 @@ class Worker:
                 retire_checkout=services.retire_checkout,
                 run_process=services.processes.run,
                 inspect_buyer=services.inspect_buyer,
+                sync_methods=services.sync_methods,
                 wake_plan_change=services.wake_plan_change,
             ),
         )

@@ -35,6 +35,17 @@ GATEWAY_CALLS = Counter(
 GATEWAY_DIFFERENCES = Counter(
     "quntedge_gateway_differences", "Differences that reconciliation found, by kind.", ["kind"], registry=REGISTRY
 )
+MONEY_DIFFERENCES = Counter(
+    "quntedge_money_differences",
+    "Differences of money between the gateway, our records and the ledger that were found, by cause.",
+    ["cause"],
+    registry=REGISTRY,
+)
+MONEY_DIFFERENCES_OPEN = Gauge(
+    "quntedge_money_differences_open",
+    "Differences of money that nobody has explained, when this process last compared.",
+    registry=REGISTRY,
+)
 RENEWAL_GAPS = Counter(
     "quntedge_renewal_gaps",
     "Renewals that nobody told us of in time, by what Whop said when asked: seen_now or not_seen.",
@@ -50,4 +61,16 @@ WEBHOOK_ENDPOINT_HEALTHY.set(float("nan"))
 MAILS = Counter("quntedge_mails", "Mails by what became of them.", ["outcome"], registry=REGISTRY)
 TRIAL_SIGNALS = Counter(
     "quntedge_trial_signals", "Signs that somebody tries a trial more than once, by kind.", ["kind"], registry=REGISTRY
+)
+DISPUTE_ALARMS = Counter(
+    "quntedge_dispute_alarms", "Alarms about contested payments that were raised, by kind.", ["kind"], registry=REGISTRY
+)
+DISPUTES_OPEN = Gauge("quntedge_disputes_open", "Disputes and inquiries nobody has ruled upon, now.", registry=REGISTRY)
+DISPUTES_DUE_SOON = Gauge(
+    "quntedge_disputes_due_soon",
+    "Disputes without evidence whose deadline is less than 48 hours away.",
+    registry=REGISTRY,
+)
+DISPUTE_ALARMS_OPEN = Gauge(
+    "quntedge_dispute_alarms_open", "Alarms about contested payments that nobody has resolved, now.", registry=REGISTRY
 )

@@ -9,9 +9,9 @@ from typing import Any
 
 from quntedge.cancellations.events import CancellationScheduled, CancellationUndone, WithdrawalReceived
 from quntedge.dunning.events import AccessPaused, GraceEnding
-from quntedge.invoices.events import InvoicePaid
+from quntedge.invoices.events import CreditNoteIssued, InvoicePaid
 from quntedge.notifications.rules import Kind
-from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding
+from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding, PauseMoved
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.rules import DeclineClass
 from quntedge.subscriptions.events import SubscriptionChanged
@@ -65,6 +65,7 @@ def of_invoice_paid(fact: InvoicePaid, *, converts_trial: bool = False, recovere
     params = {
         "subscription_id": fact.subscription_id,
         "plan_id": fact.plan_id,
+        "invoice_id": fact.invoice_id,
         "invoice_number": fact.number,
         "amount_minor": fact.total_minor,
         "currency": fact.currency,
@@ -74,6 +75,21 @@ def of_invoice_paid(fact: InvoicePaid, *, converts_trial: bool = False, recovere
     kind = Kind.PAYMENT_RECOVERED if recovered else kind
     # One key for all: an invoice gets one mail.
     return Cause(f"{Kind.RENEWAL_PAID}:{fact.invoice_id}", fact.user_id, kind, params)
+
+
+def of_credit_note(fact: CreditNoteIssued) -> Cause:
+    """Each credit note is sent once; one that takes back another is one of its own."""
+    params = {
+        "subscription_id": fact.subscription_id,
+        "plan_id": fact.plan_id,
+        "credit_note_id": fact.credit_note_id,
+        "credit_note_number": fact.number,
+        "credit_cancelled": fact.reverses_id is not None,
+        "invoice_number": fact.invoice_number,
+        "refund_minor": abs(fact.total_minor),
+        "currency": fact.currency,
+    }
+    return Cause(f"{Kind.CREDIT_NOTE}:{fact.credit_note_id}", fact.user_id, Kind.CREDIT_NOTE, params)
 
 
 def of_payment(fact: PaymentRecorded) -> Cause | None:
@@ -172,6 +188,18 @@ def of_pause_began(fact: PauseBegan) -> Cause:
         "without_access": fact.access_until is not None and fact.access_until <= fact.paused_at,
     }
     return Cause(f"{Kind.SUBSCRIPTION_PAUSED}:{fact.pause_id}", fact.user_id, Kind.SUBSCRIPTION_PAUSED, params)
+
+
+def of_pause_moved(fact: PauseMoved) -> Cause:
+    """Once for each time that a pause gets another end."""
+    params = {
+        "subscription_id": fact.subscription_id,
+        "plan_id": fact.plan_id,
+        "resume_at": _iso(fact.resume_at),
+        "access_until": _iso(fact.access_until),
+        "charge_at": _iso(fact.charge_at),
+    }
+    return Cause(f"{Kind.PAUSE_MOVED}:{fact.pause_id}:{fact.move_id}", fact.user_id, Kind.PAUSE_MOVED, params)
 
 
 def of_pause_ending(fact: PauseEnding) -> Cause:

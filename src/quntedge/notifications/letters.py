@@ -13,8 +13,10 @@ from quntedge.catalog.queries import PlanView
 from quntedge.dunning.queries import CaseView, case_of_payment
 from quntedge.kit.money import Money
 from quntedge.notifications.declarations import declaration
+from quntedge.notifications.methods import card_of, pays_no_more
 from quntedge.notifications.outbox import Claimed
 from quntedge.notifications.plan_changes import calculation_of, old_plan_of
+from quntedge.notifications.refunds import went_back_after_all
 from quntedge.notifications.rules import Kind, ended_on, renewed_until
 from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.rules import is_paid
@@ -54,6 +56,9 @@ class Letter:
     invoice_number: str | None
     decline_class: str | None
     moot: str | None = None
+    credit_note_number: str | None = None
+    credit_cancelled: bool = False
+    """The credit note takes back an earlier one, because the refund failed."""
     resume_at: datetime | None = None
     access_until: datetime | None = None
     charge_at: datetime | None = None
@@ -69,8 +74,13 @@ class Letter:
     ends_at: datetime | None = None
     old_plan_name: str | None = None
     starts_at: datetime | None = None
+    old_amount: Money | None = None
+    """What the amount takes the place of."""
     calculation: str | None = None
     """How an amount came about, a line each."""
+    card: str | None = None
+    """A saved card, as far as it may be shown; it is valid to the end of the month `card_expires`, like `04/2030`."""
+    card_expires: str | None = None
 
 
 async def compose(session: AsyncSession, vault: Vault, mail: Claimed) -> Letter:
@@ -97,6 +107,8 @@ async def compose(session: AsyncSession, vault: Vault, mail: Claimed) -> Letter:
         period_end=_period_end(mail, subscription),
         grace_until=_grace_until(mail, subscription),
         invoice_number=params.get("invoice_number"),
+        credit_note_number=params.get("credit_note_number"),
+        credit_cancelled=bool(params.get("credit_cancelled")),
         decline_class=params.get("decline_class"),
         moot=await _moot(session, mail, subscription),
         resume_at=_moment(params.get("resume_at")),
@@ -113,7 +125,10 @@ async def compose(session: AsyncSession, vault: Vault, mail: Claimed) -> Letter:
         ends_at=unpaid.ends_at if unpaid else None,
         old_plan_name=await old_plan_of(session, params),
         starts_at=_moment(params.get("starts_at")),
+        old_amount=_stated_amount(params, "old_amount_minor"),
         calculation=await calculation_of(session, params, person.locale if person else "en"),
+        card=card_of(params),
+        card_expires=params.get("expires"),
     )
 
 
@@ -154,13 +169,20 @@ def _expected_no_more(mail: Claimed, subscription: Subscription | None) -> str |
         return None
     if mail.kind == Kind.TRIAL_ENDING and (subscription.status != "trialing" or subscription.cancel_at_period_end):
         return "the trial does not become a subscription, or has done so"
-    if mail.kind == Kind.PAUSE_ENDING and subscription.status != "paused":
+    if mail.kind in (Kind.NEW_TERMS_ANNOUNCED, Kind.NEW_TERMS_WITHDRAWN) and subscription.status in ENDED:
+        return "the subscription has ended"
+    if mail.kind in (Kind.PAUSE_MOVED, Kind.PAUSE_ENDING) and subscription.status != "paused":
         return "the subscription is not paused any more"
     return None
 
 
 async def _moot(session: AsyncSession, mail: Claimed, subscription: Subscription | None) -> str | None:
     """A mail can wait for hours. That a payment failed and is tried again must still be true when it goes out."""
+    if mail.kind == Kind.METHOD_EXPIRING:
+        ended = subscription is not None and (subscription.status in ENDED or subscription.cancel_at_period_end)
+        return "the subscription is not going on" if ended else await pays_no_more(session, mail.params)
+    if mail.kind == Kind.REFUND_FAILED:
+        return await went_back_after_all(session, mail.params["transaction_id"])
     if mail.kind not in ABOUT_UNPAID:
         return _expected_no_more(mail, subscription)
     if subscription is not None and subscription.status in ENDED:

@@ -12,6 +12,7 @@ from quntedge.notifications.rules import Kind
 from quntedge.plan_changes.events import PlanChangeNews, Stage
 from quntedge.plan_changes.lines import Line, line_text
 from quntedge.plan_changes.models import PlanChange
+from quntedge.plan_migrations.events import NewTermsAnnounced, NewTermsWithdrawn
 
 _KINDS: Mapping[Stage, Kind] = {
     Stage.DONE_NOW: Kind.PLAN_CHANGED,
@@ -27,6 +28,8 @@ _KINDS: Mapping[Stage, Kind] = {
 def of_plan_change(fact: PlanChangeNews) -> Cause | None:
     """Each stage of a change is told once, each failed attempt too. An end has a mail of its own, so nothing is added
     to that."""
+    if fact.new_version and fact.stage in (Stage.SCHEDULED, Stage.WITHDRAWN):
+        return None  # new terms of the plan they have: announced, and taken back, by mails of their own
     if fact.ended or (fact.stage is Stage.FAILED and not fact.charged_minor):
         return None  # nothing was to be paid yet: the page that planned it has said so
     kind = _KINDS[fact.stage]
@@ -45,6 +48,32 @@ def of_plan_change(fact: PlanChangeNews) -> Cause | None:
         "decline_class": fact.reason,
     }
     return Cause(f"{kind}:{fact.change_id}:{fact.stage}:{fact.attempt}", fact.user_id, kind, params)
+
+
+def of_new_terms(fact: NewTermsAnnounced) -> Cause:
+    """Once for each migration of a subscription."""
+    kind = Kind.NEW_TERMS_ANNOUNCED
+    params = {
+        "subscription_id": fact.subscription_id,
+        "plan_id": fact.plan_id,
+        "currency": fact.currency,
+        "amount_minor": fact.new_price_minor,
+        "old_amount_minor": fact.old_price_minor,
+        "starts_at": _iso(fact.from_at),
+    }
+    return Cause(f"{kind}:{fact.migration_id}:{fact.subscription_id}", fact.user_id, kind, params)
+
+
+def of_new_terms_withdrawn(fact: NewTermsWithdrawn) -> Cause:
+    """Once for each migration of a subscription."""
+    kind = Kind.NEW_TERMS_WITHDRAWN
+    params = {
+        "subscription_id": fact.subscription_id,
+        "plan_id": fact.plan_id,
+        "currency": fact.currency,
+        "amount_minor": fact.price_minor,
+    }
+    return Cause(f"{kind}:{fact.migration_id}:{fact.subscription_id}", fact.user_id, kind, params)
 
 
 def _amount(fact: PlanChangeNews) -> int | None:

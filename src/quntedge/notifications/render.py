@@ -1,7 +1,7 @@
 """From a letter to a message: templates, the reader's language, and headers that nobody's name can break out of."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.headerregistry import Address
@@ -13,6 +13,7 @@ from typing import Any
 from babel import Locale, UnknownLocaleError
 from jinja2 import Template, TemplateError
 
+from quntedge.invoices.library import PdfFile
 from quntedge.kit.dates import day, instant
 from quntedge.kit.money import Money
 from quntedge.notifications.letters import Letter
@@ -78,6 +79,7 @@ class MailRenderer:
             "billing_url": f"{base_url}/billing",
             "recover_url": f"{base_url}/billing/recover",
             "change_url": f"{base_url}/billing/plan-change",
+            "methods_url": f"{base_url}/billing/methods",
         }
         self._environments = {
             "subject": environment(html=False),
@@ -86,8 +88,11 @@ class MailRenderer:
         }
         self._compiled: dict[str, Mapping[str, Template]] = {}
 
-    def render(self, letter: Letter, now: datetime, wording: Wording | None = None) -> EmailMessage:
-        """The finished message, text with an HTML alternative, dated `now`; without a `wording`, in the packaged one.
+    def render(
+        self, letter: Letter, now: datetime, wording: Wording | None = None, enclosed: Sequence[PdfFile] = ()
+    ) -> EmailMessage:
+        """The finished message, text with an HTML alternative and the files that are `enclosed`, dated `now`; without a
+        `wording`, in the packaged one.
 
         Its Message-ID follows from the letter's id alone: a receiver that gets it twice can tell. Raises
         `UnusableAddress`, jinja2.TemplateError, ValueError for a kind that has no mail.
@@ -106,6 +111,8 @@ class MailRenderer:
         message[KIND_HEADER] = kind.value
         message.set_content(words.text, cte="quoted-printable")
         message.add_alternative(words.html, subtype="html", cte="quoted-printable")
+        for file in enclosed:
+            message.add_attachment(file.content, maintype="application", subtype="pdf", filename=file.name)
         # Last: adding an alternative moves the Content- headers to the first part.
         message["Content-Language"] = spoken
         return message
@@ -156,6 +163,8 @@ class MailRenderer:
             "period_end": _date(letter.period_end, regional),
             "grace_until": _date(letter.grace_until, regional),
             "invoice_number": _line_or_none(letter.invoice_number),
+            "credit_note_number": _line_or_none(letter.credit_note_number),
+            "credit_cancelled": letter.credit_cancelled,
             "resume_at": _date(letter.resume_at, regional),
             "access_until": _date(letter.access_until, regional),
             "charge_at": _date(letter.charge_at, regional),
@@ -171,7 +180,10 @@ class MailRenderer:
             "refund": _money(letter.refund, regional),
             "old_plan_name": _line_or_none(letter.old_plan_name),
             "starts_at": _date(letter.starts_at, regional),
+            "old_amount": _money(letter.old_amount, regional),
             "calculation": letter.calculation,
+            "card": _line_or_none(letter.card),
+            "card_expires": _line_or_none(letter.card_expires),
         }
 
 

@@ -22,10 +22,12 @@ class Kind(StrEnum):
     RENEWAL_PAID = "renewal_paid"
     PAYMENT_FAILED = "payment_failed"
     PAYMENT_RECOVERED = "payment_recovered"
+    METHOD_EXPIRING = "method_expiring"
     GRACE_ENDING = "grace_ending"
     ACCESS_PAUSED = "access_paused"
     ENDED_UNPAID = "ended_unpaid"
     SUBSCRIPTION_PAUSED = "subscription_paused"
+    PAUSE_MOVED = "pause_moved"
     PAUSE_ENDING = "pause_ending"
     SUBSCRIPTION_RESUMED = "subscription_resumed"
     SUBSCRIPTION_ENDED = "subscription_ended"
@@ -37,6 +39,10 @@ class Kind(StrEnum):
     PLAN_CHANGE_WITHDRAWN = "plan_change_withdrawn"
     PLAN_CHANGE_DONE = "plan_change_done"
     PLAN_CHANGE_FAILED = "plan_change_failed"
+    CREDIT_NOTE = "credit_note"
+    REFUND_FAILED = "refund_failed"
+    NEW_TERMS_ANNOUNCED = "new_terms_announced"
+    NEW_TERMS_WITHDRAWN = "new_terms_withdrawn"
 
 
 def next_attempt(attempts: int, now: datetime) -> datetime | None:

@@ -19,11 +19,14 @@ _VALUES: Mapping[str, Any] = {
     "name": "Camille Martin",
     "plan_name": "Pro",
     "invoice_number": "INV-2026-000042",
+    "credit_note_number": "CN-2026-000007",
     "decline_class": DeclineClass.SOFT.value,
     "next_step": Step.RETRY.value,
     "contract": "sub_01k4a2f0e8f9xa3s6m1q2r7v5z",
     "statement_name": "Camille Martin",
     "old_plan_name": "Basic",
+    "card": "Visa •••• 4242",
+    "card_expires": "04/2030",
     "calculation": "Basic: −11.60\nPro: 29.00",
 }
 _ALTERNATIVES: Mapping[str, tuple[Any, ...]] = {

@@ -9,10 +9,12 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from email.message import EmailMessage
 
+from quntedge.invoices.library import PdfFile
 from quntedge.kit.logging import get_logger
 from quntedge.kit.metrics import MAILS
 from quntedge.notifications import outbox
 from quntedge.notifications.editing import in_use
+from quntedge.notifications.enclosures import Enclosures
 from quntedge.notifications.letters import Letter, compose
 from quntedge.notifications.outbox import Claimed
 from quntedge.notifications.render import MailRenderer, UnusableAddress
@@ -42,9 +44,15 @@ class MailSender:
     """Sends mails from the outbox. Any number may work at the same time, in one process or in many."""
 
     def __init__(
-        self, units: UnitOfWorkFactory, vault: Vault, renderer: MailRenderer, server: MailServer | None
+        self,
+        units: UnitOfWorkFactory,
+        vault: Vault,
+        renderer: MailRenderer,
+        server: MailServer | None,
+        enclosures: Enclosures | None = None,
     ) -> None:
-        """Without a `server` mails wait in the queue."""
+        """Without a `server` mails wait in the queue; without `enclosures` they go out as they are."""
+        self._enclosures = enclosures
         self._units = units
         self._vault = vault
         self._renderer = renderer
@@ -108,7 +116,8 @@ class MailSender:
                 return "skipped", _noting(outbox.settle_skipped, letter.moot)
             if letter.to is None:
                 return "skipped", _noting(outbox.settle_skipped, "the customer has no e-mail address")
-            message = self._written(letter, edited)
+            enclosed = await self._enclosures.of(mail) if self._enclosures is not None else ()
+            message = self._written(letter, edited, enclosed)
             await postman.deliver(self._renderer.sender.address, letter.to, message)
         except NotDeliveredYet as error:
             return "delayed", _noting(outbox.settle_later, str(error))
@@ -121,20 +130,20 @@ class MailSender:
             return "broken", _noting(outbox.settle_later, f"the mail could not be made: {type(error).__name__}")
         return "sent", outbox.settle_sent
 
-    def _written(self, letter: Letter, edited: Edited) -> EmailMessage:
+    def _written(self, letter: Letter, edited: Edited, enclosed: Sequence[PdfFile]) -> EmailMessage:
         """The message, in staff's wording where there is one, else in the packaged one."""
         now = self._units.clock.now()
         wording = edited.get((letter.kind, language(letter.locale, LANGUAGES)))
         if wording is not None:
             try:
-                return self._renderer.render(letter, now, wording)
+                return self._renderer.render(letter, now, wording, enclosed)
             except UnusableAddress:
                 raise
             except Exception:
                 # It was tried before it was saved, so a release must have taken away what it needs. The customer is
                 # owed the mail all the same, and the packaged words are right.
                 log.exception("mail.edited_template_failed", kind=letter.kind, template_id=wording.id)
-        return self._renderer.render(letter, now)
+        return self._renderer.render(letter, now, enclosed=enclosed)
 
     async def _settle(self, mail: Claimed, settle: Settle) -> None:
         async with self._units() as unit:

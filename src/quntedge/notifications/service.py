@@ -8,14 +8,19 @@ from sqlalchemy import text
 from quntedge.cancellations.events import CancellationScheduled, CancellationUndone, WithdrawalReceived
 from quntedge.dunning.events import AccessPaused, GraceEnding
 from quntedge.dunning.queries import recovered, unpaid_ends
-from quntedge.invoices.events import InvoicePaid
+from quntedge.invoices.events import CreditNoteIssued, InvoicePaid
 from quntedge.kit.ids import new_id
+from quntedge.methods.events import MethodExpiring
 from quntedge.notifications import causes
 from quntedge.notifications.causes import Cause
-from quntedge.notifications.plan_changes import of_plan_change
-from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding
+from quntedge.notifications.methods import of_method_expiring
+from quntedge.notifications.plan_changes import of_new_terms, of_new_terms_withdrawn, of_plan_change
+from quntedge.notifications.refunds import of_refund_failed
+from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding, PauseMoved
 from quntedge.payments.events import PaymentRecorded
 from quntedge.plan_changes.events import PlanChangeNews
+from quntedge.plan_migrations.events import NewTermsAnnounced, NewTermsWithdrawn
+from quntedge.refunds.events import RefundMoved
 from quntedge.storage.jobs import JobQueue
 from quntedge.storage.rows import Texts
 from quntedge.storage.unit_of_work import UnitOfWork
@@ -66,6 +71,10 @@ class NotificationService:
             ),
         )
 
+    async def on_credit_note_issued(self, unit: UnitOfWork, facts: Sequence[CreditNoteIssued]) -> None:
+        """Queues the mails that credit notes go out with."""
+        await self.queue(unit, map(causes.of_credit_note, facts))
+
     async def on_payment_recorded(self, unit: UnitOfWork, facts: Sequence[PaymentRecorded]) -> None:
         """Queues mails about failed payments."""
         await self.queue(unit, map(causes.of_payment, facts))
@@ -73,6 +82,14 @@ class NotificationService:
     async def on_grace_ending(self, unit: UnitOfWork, facts: Sequence[GraceEnding]) -> None:
         """Queues reminders that access is about to be paused."""
         await self.queue(unit, map(causes.of_grace_ending, facts))
+
+    async def on_refund_moved(self, unit: UnitOfWork, facts: Sequence[RefundMoved]) -> None:
+        """Queues mails about refunds that did not arrive."""
+        await self.queue(unit, map(of_refund_failed, facts))
+
+    async def on_method_expiring(self, unit: UnitOfWork, facts: Sequence[MethodExpiring]) -> None:
+        """Queues warnings of cards that expire."""
+        await self.queue(unit, map(of_method_expiring, facts))
 
     async def on_access_paused(self, unit: UnitOfWork, facts: Sequence[AccessPaused]) -> None:
         """Queues mails that say that access is paused until the renewal is paid."""
@@ -98,6 +115,10 @@ class NotificationService:
         """Queues mails that say what a pause means."""
         await self.queue(unit, map(causes.of_pause_began, facts))
 
+    async def on_pause_moved(self, unit: UnitOfWork, facts: Sequence[PauseMoved]) -> None:
+        """Queues mails that say when a pause ends now."""
+        await self.queue(unit, map(causes.of_pause_moved, facts))
+
     async def on_pause_ending(self, unit: UnitOfWork, facts: Sequence[PauseEnding]) -> None:
         """Queues reminders of the ends of pauses."""
         await self.queue(unit, map(causes.of_pause_ending, facts))
@@ -109,6 +130,14 @@ class NotificationService:
     async def on_plan_change_news(self, unit: UnitOfWork, facts: Sequence[PlanChangeNews]) -> None:
         """Queues mails about changes of plan."""
         await self.queue(unit, map(of_plan_change, facts))
+
+    async def on_new_terms_announced(self, unit: UnitOfWork, facts: Sequence[NewTermsAnnounced]) -> None:
+        """Queues notices of new prices."""
+        await self.queue(unit, map(of_new_terms, facts))
+
+    async def on_new_terms_withdrawn(self, unit: UnitOfWork, facts: Sequence[NewTermsWithdrawn]) -> None:
+        """Queues mails that say that the price stays as it is."""
+        await self.queue(unit, map(of_new_terms_withdrawn, facts))
 
     async def queue(self, unit: UnitOfWork, owed: Iterable[Cause | None]) -> int:
         """Queues the mails whose cause is new and returns how many; one job for all of them wakes the sender.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from quntedge.notifications.rules import language
 from quntedge.payments.rules import DeclineClass
 
 LANGUAGES = ("en", "fr")
@@ -29,3 +30,15 @@ def decline_reason(decline_class: str | None, language: str) -> str | None:
     """The reason as a sentence in this language (one of `LANGUAGES`), or None when the bank's answer does not say."""
     reasons = _REASONS[language]
     return next((words for known, words in reasons.items() if known.value == decline_class), None)
+
+
+_UNKNOWN: Mapping[str, str] = {
+    "en": "Your bank declined it without saying why.",
+    "fr": "Votre banque l’a refusé sans dire pourquoi.",
+}
+
+
+def decline_words(decline_class: str | None, locale: str) -> str:
+    """The reason as a sentence in the language of this locale, or that the bank has given none."""
+    spoken = language(locale, LANGUAGES)
+    return decline_reason(decline_class, spoken) or _UNKNOWN[spoken]

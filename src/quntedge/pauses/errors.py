@@ -46,7 +46,7 @@ class PauseWhileChanging(Conflict):
 
 
 class AlreadyPaused(Conflict):
-    """It is paused. Its end can be moved only by resuming first."""
+    """It is paused. Its end can be moved."""
 
     code = "already_paused"
     title = "The subscription is paused already"

@@ -19,6 +19,20 @@ class PauseBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseMoved:
+    """A pause that runs has got another end. `move_id` tells one such wish from another; `access_until` as above."""
+
+    pause_id: str
+    move_id: str
+    subscription_id: str
+    user_id: str
+    plan_id: str
+    resume_at: datetime | None
+    access_until: datetime | None
+    charge_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class PauseEnding:
     """A pause will soon end by itself, and collection go on: the first charge comes at `charge_at`."""
 

@@ -12,6 +12,7 @@ from quntedge.pauses.errors import (
     AlreadyPaused,
     InvalidPauseEnd,
     NothingToPause,
+    NotPaused,
     PauseInTrial,
     PauseNotOffered,
     PauseWhileCancelling,
@@ -71,7 +72,7 @@ def check_standing(standing: Standing) -> None:
     if standing.status == "past_due":
         raise PauseWhilePastDue("The last payment is still open. Pay it or update your card, then pause.")
     if standing.status == "paused":
-        raise AlreadyPaused("Your subscription is paused already. To choose another end, resume it and pause it again.")
+        raise AlreadyPaused("Your subscription is paused already. To choose another end, move it.")
     if standing.status != "active":
         raise NothingToPause("You have no running subscription that could be paused.")
     if standing.cancel_at_period_end:
@@ -95,21 +96,38 @@ def end_of_pause(until: datetime | None, days: int | None, now: datetime) -> dat
     return until
 
 
-def terms(standing: Standing, resume_at: datetime | None, now: datetime) -> Terms:
-    """What follows from pausing now until then. Raises `InvalidPauseEnd`."""
-    limit = None if standing.max_days is None else now + timedelta(days=standing.max_days)
+def check_movable(standing: Standing) -> None:
+    """Raises the reason why the end of a pause cannot be moved now, if there is one."""
+    if standing.status != "paused":
+        raise NotPaused("Your subscription is not paused.")
+    if standing.is_changing:
+        raise PauseWhileChanging("Something else is being done to your subscription. Look again in a moment.")
+
+
+def terms(standing: Standing, resume_at: datetime | None, now: datetime, *, paused_at: datetime | None = None) -> Terms:
+    """What follows from pausing until then: now, or, of a pause that runs, since `paused_at`. Raises `InvalidPauseEnd`.
+
+    However often its end is moved, a pause lasts no longer than the plan allows.
+    """
+    began = paused_at or now
+    limit = None if standing.max_days is None else began + timedelta(days=standing.max_days)
     if resume_at is None:
         if limit is not None:
             raise _wrong(f"This plan can be paused for at most {standing.max_days} days: say until when.")
     elif resume_at < now + SHORTEST:
-        raise _wrong("A pause lasts at least twelve hours.")
+        raise _wrong("A pause ends twelve hours from now or later.")
     elif limit is not None and resume_at > limit:
         raise _wrong(f"This plan can be paused for at most {standing.max_days} days.")
-    elif resume_at > now + LONGEST:
+    elif resume_at > began + LONGEST:
         raise _wrong(f"A pause ends within {LONGEST.days} days, or when you resume.")
-    access_until = interrupted_at({"keep": None, "none": now}.get(standing.access, standing.period_end), resume_at)
+    access_until = interrupted_at({"keep": None, "none": began}.get(standing.access, standing.period_end), resume_at)
     charge_at = None if resume_at is None else next_charge(resume_at, standing.period_end)
     return Terms(resume_at, access_until, charge_at, limit, open_ended=limit is None)
+
+
+def longest(standing: Standing) -> timedelta:
+    """How long a pause may last as a whole."""
+    return LONGEST if standing.max_days is None else min(LONGEST, timedelta(days=standing.max_days))
 
 
 def interrupted_at(access_until: datetime | None, resume_at: datetime | None) -> datetime | None:

@@ -15,6 +15,7 @@ from quntedge.gateway.acts import MembershipActs
 from quntedge.gateway.port import MembershipSnapshot
 from quntedge.kit.ids import new_id
 from quntedge.pauses import errors, rules
+from quntedge.pauses.events import PauseMoved
 from quntedge.pauses.models import Pause
 from quntedge.pauses.rules import Standing, Terms
 from quntedge.processes.models import Process
@@ -27,6 +28,7 @@ from quntedge.subscriptions.service import Amendment, SubscriptionService
 
 PAUSE = "pause"
 RESUME = "resume"
+MOVE = "pause_move"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,10 @@ class PauseService:
             )
         )
         processes.add(
+            # Without a look: to say once more until when harms nothing.
+            Definition.of(MOVE, Step("move", self._moved, self._call_pause), given_up=self._resume_given_up)
+        )
+        processes.add(
             Definition.of(
                 RESUME,
                 Step("resume", self._resumed, self._call_resume),
@@ -79,11 +85,15 @@ class PauseService:
         )
 
     async def preview(self, unit: UnitOfWork, user_id: str, until: datetime | None, days: int | None) -> Terms:
-        """What pausing now would mean. Raises what `pause` raises."""
+        """What pausing now would mean, or giving the pause that runs this end. Raises what `pause` and `move` raise."""
         held = await self._held(unit, user_id)
-        rules.check_standing(held.standing)
-        now = unit.clock.now()
-        return rules.terms(held.standing, rules.end_of_pause(until, days, now), now)
+        now, paused_at = unit.clock.now(), held.subscription.paused_at
+        if held.standing.status == "paused":
+            rules.check_movable(held.standing)
+        else:
+            rules.check_standing(held.standing)
+            paused_at = None
+        return rules.terms(held.standing, rules.end_of_pause(until, days, now), now, paused_at=paused_at)
 
     async def standing(self, unit: UnitOfWork, user_id: str) -> Standing:
         """What decides whether this customer can pause. Raises `NothingToPause` without a live subscription."""
@@ -117,6 +127,32 @@ class PauseService:
                 user_id=user_id,
                 data=await _process_data(unit, subscription, pause.id, pause.actor, agreed.resume_at),
             )
+            await unit.commit()
+        _check_outcome(await self._processes.run(process_id))
+        return await self._view_of(pause.id)
+
+    async def move(
+        self, user_id: str, *, until: datetime | None = None, days: int | None = None, actor: str | None = None
+    ) -> PauseView:
+        """Gives the pause that runs another end: a time, some days from now, or (with neither) none.
+
+        Raises `NotPaused`, `InvalidPauseEnd`, `PauseWhileChanging`, `PauseRefused`. The same wish again is harmless.
+        """
+        async with self._units() as unit:
+            now = unit.clock.now()
+            held = await self._held(unit, user_id, locking=True)
+            pause = await _open_pause(unit, held.subscription.whop_membership_id)
+            if pause is None or pause.paused_at is None:
+                raise errors.NotPaused("Your subscription is not paused.")
+            resume_at = rules.end_of_pause(until, days, now)
+            rules.check_movable(held.standing)
+            agreed = rules.terms(held.standing, resume_at, now, paused_at=pause.paused_at)
+            if agreed.resume_at == pause.resume_at:
+                return _view(pause, held.subscription.period_end)
+            data = await _process_data(
+                unit, held.subscription, pause.id, actor or f"customer:{user_id}", agreed.resume_at
+            )
+            process_id = await self._processes.start(unit, MOVE, held.subscription.id, user_id=user_id, data=data)
             await unit.commit()
         _check_outcome(await self._processes.run(process_id))
         return await self._view_of(pause.id)
@@ -164,8 +200,15 @@ class PauseService:
         if subscription is None:
             raise errors.NothingToPause("You have no running subscription. Choose a plan first.")
         plan = (await catalog.plans_by_id(unit.session, [subscription.plan_id]))[subscription.plan_id]
+        # A planned change of plan lets the membership run out: what takes its place is on its way.
         changing = await unit.session.scalar(
-            select(exists().where(Process.subject_id == subscription.id, Process.state == State.RUNNING))
+            select(
+                exists().where(Process.subject_id == subscription.id, Process.state == State.RUNNING)
+                | exists().where(
+                    SubscriptionMembership.whop_membership_id == subscription.whop_membership_id,
+                    SubscriptionMembership.superseded_at.is_not(None),
+                )
+            )
         )
         standing = Standing(
             status=subscription.status,
@@ -209,6 +252,33 @@ class PauseService:
         until = run.data["resume_at"]
         resume_at = None if until is None else datetime.fromisoformat(until)
         await self._note(unit, run, answer.object, paused=True, resume_at=resume_at)
+        return Finish()
+
+    async def _moved(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
+        """The pause may have ended while the gateway was asked; then nothing is left to move."""
+        until = run.data["resume_at"]
+        resume_at = None if until is None else datetime.fromisoformat(until)
+        await self._note(unit, run, answer.object, paused=True, resume_at=resume_at)
+        row = await unit.session.get_one(Subscription, run.subject_id, with_for_update=True, populate_existing=True)
+        pause = await unit.session.get_one(Pause, run.data["pause_id"], with_for_update=True, populate_existing=True)
+        if pause.state != "running" or pause.paused_at is None:
+            return Finish()
+        pause.resume_at = resume_at
+        pause.access_until = rules.interrupted_at(row.pause_access_until, resume_at)
+        pause.remind_at = rules.reminder_at(run.now, resume_at)
+        pause.check_at = None if resume_at is None else resume_at + rules.CHECK_AFTER
+        unit.record(
+            PauseMoved(
+                pause_id=pause.id,
+                move_id=run.id,
+                subscription_id=pause.subscription_id,
+                user_id=pause.user_id,
+                plan_id=pause.plan_id,
+                resume_at=resume_at,
+                access_until=pause.access_until,
+                charge_at=None if resume_at is None else rules.next_charge(resume_at, row.period_end),
+            )
+        )
         return Finish()
 
     async def _resumed(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:

@@ -8,6 +8,10 @@ from datetime import datetime
 class PaymentRecorded:
     """A payment's record was made or changed. Amounts in minor units of `currency`.
 
+    `net_minor` is what is left of the total after the gateway's fees, None while it has not said. `fee_minor` is what
+    collecting it cost (tax that the gateway remits included), fixed before anything was given back or disputed, None
+    while that is not known. `discount_minor` is what was taken off the subtotal, None where the gateway's amounts do
+    not tell. `disputed_minor` is what the buyer's bank holds back or has taken.
     `newly_paid` is True once in a payment's life; `failed_attempt` carries the number of an attempt seen for the
     first time, with `decline_class` saying what it means.
     """
@@ -25,6 +29,7 @@ class PaymentRecorded:
     subtotal_minor: int | None
     tax_minor: int | None
     total_minor: int | None
+    net_minor: int | None
     refunded_minor: int
     attempts_failed: int
     newly_paid: bool
@@ -36,3 +41,15 @@ class PaymentRecorded:
     gateway_updated_at: datetime | None
     checkout_id: str | None
     cause: str
+    discount_minor: int | None = None
+    fee_minor: int | None = None
+    disputed_minor: int = 0
+    tax_behavior: str | None = None
+    whop_promo_code_id: str | None = None
+    whop_member_id: str | None = None
+    whop_method_id: str | None = None
+    method_kind: str | None = None
+    method_brand: str | None = None
+    method_last4: str | None = None
+    method_exp_month: int | None = None
+    method_exp_year: int | None = None

@@ -7,6 +7,7 @@ from sqlalchemy import Row
 
 from quntedge.gateway.port import PaymentSnapshot, PaymentStatus
 from quntedge.kit.money import Money
+from quntedge.payments import rules
 from quntedge.payments.rules import PaymentState
 
 _COLUMNS = (
@@ -21,9 +22,20 @@ _COLUMNS = (
     "total_minor",
     "net_minor",
     "refunded_minor",
+    "whop_member_id",
+    "whop_promo_code_id",
+    "discount_minor",
+    "presentment_minor",
+    "presentment_currency",
+    "fee_minor",
+    "disputed_minor",
+    "dispute_status",
+    "whop_method_id",
     "method_kind",
     "method_brand",
     "method_last4",
+    "method_exp_month",
+    "method_exp_year",
     "attempts_failed",
     "decline_code",
     "recovery_url",
@@ -45,18 +57,35 @@ def state_values(state: PaymentState) -> dict[str, Any]:
 def state_from_snapshot(snapshot: PaymentSnapshot) -> PaymentState:
     """What a snapshot says, in our words."""
     method = snapshot.method
+    status = _status(snapshot)
+    subtotal, total, tax = _minor(snapshot.subtotal), _minor(snapshot.total), _minor(snapshot.tax)
+    refunded = _minor(snapshot.refunded) or 0
+    # What is settled in another currency cannot be compared with the total, let alone subtracted from it.
+    same_currency = snapshot.net is not None and snapshot.net.currency == snapshot.currency
+    net = _minor(snapshot.net) if same_currency else None
     return PaymentState(
-        status=_status(snapshot),
+        status=status,
         raw_status=snapshot.raw_status,
         substatus=snapshot.substatus,
         billing_reason=snapshot.billing_reason,
         currency=snapshot.currency,
-        subtotal_minor=_minor(snapshot.subtotal),
-        tax_minor=_minor(snapshot.tax),
+        subtotal_minor=subtotal,
+        tax_minor=tax,
         tax_behavior=snapshot.tax_behavior,
-        total_minor=_minor(snapshot.total),
-        net_minor=_minor(snapshot.net),
-        refunded_minor=_minor(snapshot.refunded) or 0,
+        total_minor=total,
+        net_minor=net,
+        refunded_minor=refunded,
+        whop_member_id=snapshot.member_id,
+        whop_promo_code_id=snapshot.promo_code_id,
+        discount_minor=rules.discount(subtotal, total, tax, snapshot.tax_behavior),
+        presentment_minor=_minor(snapshot.presentment),
+        presentment_currency=snapshot.presentment.currency if snapshot.presentment is not None else None,
+        fee_minor=rules.fee(status, snapshot.substatus, refunded, total, net),
+        disputed_minor=0,
+        dispute_status=None,
+        whop_method_id=snapshot.payment_method_id,
+        method_exp_month=method.exp_month if method else None,
+        method_exp_year=method.exp_year if method else None,
         method_kind=method.kind if method else None,
         method_brand=method.brand if method else None,
         method_last4=method.last4 if method else None,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class Verdict(StrEnum):
@@ -29,6 +30,17 @@ class PaymentState:
     total_minor: int | None
     net_minor: int | None
     refunded_minor: int
+    whop_member_id: str | None
+    whop_promo_code_id: str | None
+    discount_minor: int | None
+    presentment_minor: int | None
+    presentment_currency: str | None
+    fee_minor: int | None
+    disputed_minor: int
+    dispute_status: str | None
+    whop_method_id: str | None
+    method_exp_month: int | None
+    method_exp_year: int | None
     method_kind: str | None
     method_brand: str | None
     method_last4: str | None
@@ -40,27 +52,32 @@ class PaymentState:
     updated_at: datetime | None
 
 
-# A payment climbs; it never goes back down. Among equals the newer snapshot wins.
-_RANK = {
-    "draft": 0,
-    "open": 1,
-    "requires_action": 1,
-    "failed": 1,
-    "unresolved": 1,
-    "pending": 2,
-    "authorized": 2,
-    "uncollectible": 3,
-    "void": 3,
-    "paid": 4,
-    "partially_refunded": 5,
-    "refunded": 6,
-}
-_SETTLED = frozenset({"paid", "partially_refunded", "refunded"})
+_STEP = {"draft": 0, "open": 1, "requires_action": 1, "failed": 1, "unresolved": 1, "pending": 2, "authorized": 2}
+_GIVEN_UP = frozenset({"uncollectible", "void"})
+_SETTLED = {"paid": 0, "partially_refunded": 1, "refunded": 2}
 
 
 def is_paid(status: str) -> bool:
     """Whether money was collected, whatever became of it later."""
     return status in _SETTLED
+
+
+def rank(status: str, attempts_failed: int) -> tuple[int, int, int]:
+    """How far a payment has come: it climbs and never goes back down. Among equals the newer snapshot wins.
+
+    Collected is further than given up, which is further than anything open. Of what is open, the one with more failed
+    attempts is further: a transfer that was under way and bounced is open again, and yet nobody's clock ran backwards.
+    How much was given back of a collected payment is decided by amounts; only they can take it back a step.
+    """
+    if status in _SETTLED:
+        return (2, _SETTLED[status], 0)
+    if status in _GIVEN_UP:
+        return (1, 0, 0)
+    return (0, attempts_failed, _STEP.get(status, 1))
+
+
+def _falls_back(held: PaymentState, incoming: PaymentState) -> bool:
+    return rank(incoming.status, incoming.attempts_failed) < rank(held.status, held.attempts_failed)
 
 
 def with_refunds(status: str, total_minor: int | None, refunded_minor: int) -> str:
@@ -86,39 +103,88 @@ def judge(held: PaymentState | None, incoming: PaymentState, *, from_gateway: bo
         if _same(held, incoming):
             return Verdict.UNCHANGED
         return Verdict.APPLY if from_gateway else Verdict.REREAD
-    if not from_gateway and _RANK.get(incoming.status, 1) < _RANK[held.status] and is_paid(held.status):
+    if not from_gateway and _falls_back(held, incoming):
         return Verdict.REREAD
     return Verdict.APPLY
 
 
 def _same(held: PaymentState, incoming: PaymentState) -> bool:
-    # Refund totals come from refund records and are not part of the comparison; nor is the status they lead to.
-    ignored = {"refunded_minor", "status"}
-    return all(
-        getattr(held, field.name) == getattr(incoming, field.name)
-        for field in fields(PaymentState)
-        if field.name not in ignored
-    )
+    return all(getattr(held, name) == getattr(incoming, name) for name in _COMPARED)
+
+
+# Refund and dispute totals come from records of their own, and the status follows from the first. The fee is what was
+# told before any of that, and what some snapshots leave out does not make them different.
+_NOT_COMPARED = frozenset({"refunded_minor", "status", "disputed_minor", "dispute_status", "fee_minor"})
+_COMPARED = tuple(field.name for field in fields(PaymentState) if field.name not in _NOT_COMPARED)
 
 
 def merge(held: PaymentState | None, incoming: PaymentState) -> PaymentState:
-    """The state after accepting `incoming`: a collected payment stays collected, nothing known is forgotten."""
+    """The state after accepting `incoming`: no way back to a lower rank, nothing known is forgotten."""
     if held is None:
         return replace(incoming, status=with_refunds(incoming.status, incoming.total_minor, incoming.refunded_minor))
     # Nullable at Whop, and refund records have the last word: silence does not undo what they said.
     refunded = incoming.refunded_minor or held.refunded_minor
-    falls_back = is_paid(held.status) and _RANK[incoming.status] < _RANK["paid"]
-    status = "paid" if falls_back else incoming.status
-    total = incoming.total_minor if incoming.total_minor is not None else held.total_minor
-    return replace(
+    status = held.status if _falls_back(held, incoming) else incoming.status
+    silent = [name for name in _KEPT if getattr(incoming, name) is None]
+    if incoming.method_kind is None and incoming.whop_method_id is None:
+        silent.extend(_METHOD)
+    known: dict[str, Any] = {name: getattr(held, name) for name in silent}
+    merged = replace(
         incoming,
-        status=with_refunds(status, total, refunded),
+        **known,
         refunded_minor=refunded,
-        total_minor=total,
-        net_minor=incoming.net_minor if incoming.net_minor is not None else held.net_minor,
+        disputed_minor=held.disputed_minor,
+        dispute_status=held.dispute_status,
+        # What collecting cost was said first; later answers may have refunds and disputes taken off as well.
+        fee_minor=held.fee_minor if held.fee_minor is not None else incoming.fee_minor,
         attempts_failed=max(held.attempts_failed, incoming.attempts_failed),
-        paid_at=incoming.paid_at or held.paid_at,
     )
+    return replace(merged, status=with_refunds(status, merged.total_minor, refunded))
+
+
+# Whop leaves some of these out of lists, and all of them where a permission is missing.
+_KEPT = (
+    "subtotal_minor",
+    "discount_minor",
+    "total_minor",
+    "presentment_minor",
+    "presentment_currency",
+    "net_minor",
+    "paid_at",
+    "whop_member_id",
+    "whop_promo_code_id",
+)
+_METHOD = ("whop_method_id", "method_kind", "method_brand", "method_last4", "method_exp_month", "method_exp_year")
+
+
+def discount(subtotal: int | None, total: int | None, tax: int | None, tax_behavior: str | None) -> int | None:
+    """What was taken off the subtotal, in the minor units all of these are in.
+
+    None where it does not follow: an amount is missing, or there is tax of which nobody says whether the total has it
+    on top of the price. Whop writes the subtotal as the price before discount, with the tax in it when it is inclusive.
+    """
+    if subtotal is None or total is None:
+        return None
+    if tax and tax_behavior not in ("exclusive", "inclusive"):
+        return None
+    on_top = tax or 0 if tax_behavior == "exclusive" else 0
+    off = subtotal + on_top - total
+    return off if off >= 0 else None
+
+
+def fee(status: str, substatus: str | None, refunded: int, total: int | None, net: int | None) -> int | None:
+    """What collecting a payment cost: the total less what the seller keeps, in their minor units.
+
+    Only a payment of which nothing was given back and that nobody disputes tells: from the net of others Whop may have
+    taken more than its fees. None in all other cases; it is never guessed.
+    """
+    told = status == "paid" and substatus in _UNTOUCHED and refunded == 0
+    if not told or total is None or net is None or net > total:
+        return None
+    return total - net
+
+
+_UNTOUCHED = frozenset({None, "succeeded"})
 
 
 class DeclineClass(StrEnum):

@@ -47,6 +47,20 @@ class RefundTotal:
     cause: str
 
 
+@dataclass(frozen=True, slots=True)
+class DisputeTotal:
+    """What the buyer's bank holds back of one payment or has taken, as its dispute records say.
+
+    `disputed_minor` is in minor units of the payment's currency and 0 once everything came back; `status` is that of
+    the dispute that matters most, None when there is none (any more).
+    """
+
+    transaction_id: str
+    disputed_minor: int
+    status: str | None
+    cause: str
+
+
 # Links by payment id. A payment missing from the answer belongs to a membership we have not heard of yet.
 FindLinks = Callable[[UnitOfWork, Sequence[ObservedPayment]], Awaitable[Mapping[str, PaymentLink]]]
 
@@ -94,6 +108,14 @@ class PaymentService:
         await batch.load_ids([total.transaction_id for total in totals])
         for total in totals:
             batch.apply_refund_total(total)
+        await batch.write()
+
+    async def apply_dispute_totals(self, unit: UnitOfWork, totals: Sequence[DisputeTotal]) -> None:
+        """Sets what is disputed of payments, as summed up from their dispute records. Their status stays as it is."""
+        batch = _Batch(unit)
+        await batch.load_ids([total.transaction_id for total in totals])
+        for total in totals:
+            batch.apply_dispute_total(total)
         await batch.write()
 
 
@@ -214,16 +236,28 @@ class _Batch:
 
     def apply_refund_total(self, total: RefundTotal) -> None:
         """Applies what went back of one payment."""
-        record = next(r for r in self._records.values() if r.id == total.transaction_id)
-        held = record.state
-        if held is None:
-            raise ValueError("a stored payment always has a state")
+        record, held = self._stored(total.transaction_id)
         status = rules.with_refunds(held.status, held.total_minor, total.succeeded_minor)
         after = replace(held, refunded_minor=total.succeeded_minor, status=status)
         if after == held and record.refund_pending == total.pending:
             return
         record.state, record.refund_pending, record.changed = after, total.pending, True
         self._announce(record, held, None, total.cause)
+
+    def apply_dispute_total(self, total: DisputeTotal) -> None:
+        """Applies what is disputed of one payment."""
+        record, held = self._stored(total.transaction_id)
+        after = replace(held, disputed_minor=total.disputed_minor, dispute_status=total.status)
+        if after == held:
+            return
+        record.state, record.changed = after, True
+        self._announce(record, held, None, total.cause)
+
+    def _stored(self, transaction_id: str) -> tuple[_Record, PaymentState]:
+        record = next(r for r in self._records.values() if r.id == transaction_id)
+        if record.state is None:
+            raise ValueError("a stored payment always has a state")
+        return record, record.state
 
     def _announce(self, record: _Record, held: PaymentState | None, attempt: int | None, cause: str) -> None:
         state = record.state
@@ -244,6 +278,7 @@ class _Batch:
                 subtotal_minor=state.subtotal_minor,
                 tax_minor=state.tax_minor,
                 total_minor=state.total_minor,
+                net_minor=state.net_minor,
                 refunded_minor=state.refunded_minor,
                 attempts_failed=state.attempts_failed,
                 newly_paid=rules.is_paid(state.status) and (held is None or not rules.is_paid(held.status)),
@@ -255,6 +290,18 @@ class _Batch:
                 gateway_updated_at=state.updated_at,
                 checkout_id=record.link.checkout_id,
                 cause=cause,
+                discount_minor=state.discount_minor,
+                fee_minor=state.fee_minor,
+                disputed_minor=state.disputed_minor,
+                tax_behavior=state.tax_behavior,
+                whop_promo_code_id=state.whop_promo_code_id,
+                whop_member_id=state.whop_member_id,
+                whop_method_id=state.whop_method_id,
+                method_kind=state.method_kind,
+                method_brand=state.method_brand,
+                method_last4=state.method_last4,
+                method_exp_month=state.method_exp_month,
+                method_exp_year=state.method_exp_year,
             )
         )
 

@@ -88,6 +88,11 @@ def to_free(change: PlanChange) -> bool:
     return change.direction == Direction.TO_FREE
 
 
+def is_new_version(change: PlanChange) -> bool:
+    """Whether it moves a subscriber to new terms of the plan they have: the seller's wish, not theirs."""
+    return change.direction == Direction.NEW_VERSION
+
+
 def end(change: PlanChange, state: str, now: datetime) -> None:
     """Ends a change."""
     change.state, change.ended_at = state, now
@@ -120,6 +125,7 @@ def news(
         next_attempt_at=next_attempt_at,
         reason=change.failure,
         ended=ended,
+        new_version=is_new_version(change),
     )
 
 

@@ -101,6 +101,13 @@ class NoChange(NotFound):
     title = "No change of plan is planned"
 
 
+class NewTermsApply(Conflict):
+    """What is planned is a new price of the customer's plan. It is not theirs to take back; they can leave."""
+
+    code = "new_terms_apply"
+    title = "This change is not yours to take back"
+
+
 class TooLateToWithdraw(Conflict):
     """The change has begun and cannot be taken back."""
 

@@ -46,3 +46,5 @@ class PlanChangeNews:
     next_attempt_at: datetime | None = None
     reason: str | None = None
     ended: bool = False
+    new_version: bool = False
+    """It is the seller who moves the subscriber to new terms of the plan they have."""

@@ -7,6 +7,7 @@ from quntedge.plan_changes.changes import ChangeGateway, Tools
 from quntedge.plan_changes.outcomes import PlanChangeOutcomes
 from quntedge.plan_changes.process import definition
 from quntedge.plan_changes.service import PlanChangeService
+from quntedge.plan_changes.versions import VersionMoves
 from quntedge.processes.runner import ProcessRunner
 from quntedge.storage.events import EventBus
 from quntedge.storage.jobs import JobQueue
@@ -16,7 +17,10 @@ from quntedge.subscriptions.service import SubscriptionService
 
 
 class PlanChanges:
-    """Changes of plan: `service` previews, begins and takes them back, `outcomes` hears what happens meanwhile."""
+    """Changes of plan: `service` previews, begins and takes them back, `outcomes` hears what happens meanwhile.
+
+    `versions` moves subscribers to new terms of the plan they have.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class PlanChanges:
         processes.add(definition(tools))
         self.service = PlanChangeService(tools, processes)
         self.outcomes = PlanChangeOutcomes(tools)
+        self.versions = VersionMoves(tools, processes)
 
     def listen(self, bus: EventBus) -> None:
         """Subscribes to payments that changes wait for, and to what makes a planned change pointless."""

@@ -37,7 +37,7 @@ class Paying:
         return (
             Step("promo", self._promo_made, self._make_promo, self._find_promo, self._refused),
             Step("quote", self._quoted, self._quote, refused=self._not_quoted),
-            Step("charge", self._charged, self._charge, self._find_charge, self._refused),
+            Step("charge", self._charged, self._charge, self._find_charge, self._charge_refused),
             Step("await_payment", self._payment_seen, self._read_payment),
             Step("void", self._voided, self._void),
             Step("open_checkout", self._checkout_opened, self._open_checkout, refused=self._checkout_refused),
@@ -110,6 +110,13 @@ class Paying:
         change = await self._tools.locked(unit, run.subject_id)
         change.whop_payment_id = str(answer.data["payment_id"])
         return GoTo("await_payment", {"polls": 0})
+
+    async def _charge_refused(self, unit: UnitOfWork, run: Run, error: GatewayError) -> Next:
+        """A quote may have run out while nobody was here to use it: once for each attempt it is asked for anew."""
+        change = await self._tools.locked(unit, run.subject_id)
+        if run.data.get("quote_id") is not None and run.data.get("quoted_anew") != change.attempt:
+            return GoTo("quote", {"quoted_anew": change.attempt})
+        return await self._refused(unit, run, error)
 
     async def _refused(self, unit: UnitOfWork, run: Run, error: GatewayError) -> Next:
         change = await self._tools.locked(unit, run.subject_id)

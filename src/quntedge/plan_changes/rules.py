@@ -13,6 +13,7 @@ from typing import Literal
 
 from quntedge.kit.money import Money, round_half_away
 from quntedge.plan_changes.lines import Line, LineKind, Reason
+from quntedge.pricing.rules import prorated, uncollectable
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
@@ -36,6 +37,8 @@ class Direction(StrEnum):
     SHORTER = "shorter_interval"
     TO_FREE = "to_free"
     TO_LIFETIME = "to_lifetime"
+    NEW_VERSION = "new_version"
+    """The same plan at its new terms: the seller's doing, not the customer's."""
 
 
 _RAISES = frozenset({Direction.UPGRADE, Direction.LONGER, Direction.TO_LIFETIME})
@@ -110,10 +113,7 @@ class PaidPeriod:
 
     def _share(self, value: Fraction, now: datetime) -> Money:
         whole = (self.end - self.start) // SECOND
-        if whole <= 0 or value <= 0:
-            return Money.zero(self.paid.currency)
-        rounded = round_half_away(value * (self.unused(now) // SECOND) / whole)
-        return Money(min(rounded, value.numerator // value.denominator), self.paid.currency)
+        return Money(prorated(value, self.unused(now) // SECOND, whole), self.paid.currency)
 
     def days(self, now: datetime) -> tuple[int, int]:
         """Days used and days left, as they are shown: whole days that add up to the period."""
@@ -165,11 +165,6 @@ class Settlement:
     lines: tuple[Line, ...]
 
 
-def smallest_charge(currency: str) -> Money:
-    """The gateway collects nothing below one major unit."""
-    return Money.parse(1, currency)
-
-
 def settle(
     current: Terms,
     wanted: Terms,
@@ -212,8 +207,7 @@ def _use(
     if proration == "credit" and not by_checkout:
         taken_off = min(credit, wanted.price)
         left = credit - taken_off
-        if zero < wanted.price - taken_off < smallest_charge(credit.currency):
-            waived = wanted.price - taken_off
+        waived = uncollectable(wanted.price - taken_off)
     days = 0
     if proration == "extension":
         days, left = _as_days(left, wanted, lines)

@@ -13,7 +13,7 @@ from quntedge.gateway.acts import StoredMethod
 from quntedge.kit.ids import is_id, new_id
 from quntedge.kit.money import Money
 from quntedge.plan_changes import errors, rules
-from quntedge.plan_changes.changes import KIND, Tools, end, usable
+from quntedge.plan_changes.changes import KIND, Tools, end, is_new_version, usable
 from quntedge.plan_changes.claims import PREFIX
 from quntedge.plan_changes.models import OPEN, PLANNED, PlanChange, PlanChangeQuote
 from quntedge.plan_changes.rules import Direction, PayBy, Settlement
@@ -88,7 +88,8 @@ class PlanChangeService:
     async def withdraw(self, user_id: str) -> ChangeView:
         """Takes back what is planned, or a change whose checkout nobody has paid.
 
-        Raises `NoChange`, and `TooLateToWithdraw` once the period is over or a charge is on its way.
+        Raises `NoChange`, `TooLateToWithdraw` once the period is over or a charge is on its way, and `NewTermsApply`
+        where it is the plan's price that changes.
         """
         async with self._tools.units() as unit:
             change_id = await unit.session.scalar(
@@ -100,6 +101,10 @@ class PlanChangeService:
             if change_id is None:
                 raise errors.NoChange("No change of your plan is planned.")
             change = await self._tools.locked(unit, change_id)
+            if is_new_version(change):
+                raise errors.NewTermsApply(
+                    "The price of your plan changes with your next renewal. Until then you can cancel or change plans."
+                )
             self._take_back(change, unit.clock.now())
             await self._tools.wake(unit, [change.id])
             process_id = change.process_id

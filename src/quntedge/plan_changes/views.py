@@ -1,6 +1,6 @@
 """What is shown of a change: before it is confirmed, while it is done, and afterwards."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from quntedge.gateway.acts import StoredMethod
 from quntedge.kit.money import Money
 from quntedge.plan_changes.lines import Line, line_text
 from quntedge.plan_changes.models import OPEN, PlanChange
+from quntedge.plan_changes.rules import Direction
 
 _PROGRESS: Mapping[str, str] = {
     "running": "paying",
@@ -115,6 +116,8 @@ class ChangeView:
     @property
     def withdrawable(self) -> bool:
         """Whether the customer can still take it back."""
+        if self.direction == Direction.NEW_VERSION:
+            return False
         return self.state in ("scheduling", "scheduled", "awaiting_checkout")
 
     def to_json(self, locale: str = "en") -> dict[str, Any]:
@@ -153,11 +156,23 @@ async def latest(session: AsyncSession, user_id: str) -> ChangeView | None:
     return None if change is None else await view_of(session, change)
 
 
+async def credit_promos(session: AsyncSession, user_ids: Collection[str], promo_ids: Collection[str]) -> frozenset[str]:
+    """Those of the gateway's promo codes by which changes of these customers took unused time off a charge."""
+    found = await session.scalars(
+        select(PlanChange.whop_promo_id).where(
+            PlanChange.user_id.in_(sorted(user_ids)), PlanChange.whop_promo_id.in_(sorted(promo_ids))
+        )
+    )
+    return frozenset(promo_id for promo_id in found if promo_id is not None)
+
+
 async def planned_plan(session: AsyncSession, subscription_id: str) -> PlanView | None:
     """The plan that a subscription is going to have when its period ends; None where it stays as it is."""
     plan_id = await session.scalar(
         select(PlanChange.to_plan_id).where(
-            PlanChange.subscription_id == subscription_id, PlanChange.state.in_(("scheduling", "scheduled"))
+            PlanChange.subscription_id == subscription_id,
+            PlanChange.state.in_(("scheduling", "scheduled")),
+            PlanChange.to_plan_id != PlanChange.from_plan_id,
         )
     )
     return None if plan_id is None else (await catalog.plans_by_id(session, [plan_id]))[plan_id]

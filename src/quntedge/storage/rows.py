@@ -63,6 +63,21 @@ async def insert_rows(
         await connection.execute(bulk.insert(conflict_key, tuple(overwrite)), bulk.arrays(rows))
 
 
+async def insert_new_rows(
+    connection: AsyncConnection[Any],
+    table: FromClause,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    conflict_key: str,
+) -> set[str]:
+    """Inserts those rows whose `conflict_key` does not exist yet; the `id`s of these."""
+    if not rows:
+        return set()
+    bulk = _bulk(cast(Table, table), tuple(rows[0]))
+    inserted = await connection.execute(f"{bulk.insert(conflict_key, ())} RETURNING id", bulk.arrays(rows))
+    return {id_ for (id_,) in await inserted.fetchall()}
+
+
 async def update_rows(
     connection: AsyncConnection[Any],
     table: FromClause,

@@ -156,6 +156,7 @@ class Transition:
 CREATED = "subscription.created"
 STARTED = "subscription.started"
 PAID = "subscription.paid"
+ACCESS_PAUSED = "subscription.access_paused"
 RECORDED = "subscription.recorded"
 WITHIN_A_STATUS = (
     "subscription.renewed",
@@ -176,6 +177,9 @@ _SPECIAL: Mapping[tuple[Status, Trigger], str] = {
     (Status.COMPLETED, Trigger.SUCCESSOR_AWAITED): "subscription.successor_awaited",
 }
 """Steps with a name of their own. The others are named after the status they lead to."""
+
+_NOTED: Mapping[tuple[Status, Trigger], str] = {(Status.PAST_DUE, Trigger.GRACE_OVER): ACCESS_PAUSED}
+"""What the clock brings that is worth an entry, although no status changes: access rests until the money comes."""
 
 _LEFT_ONLY_BY_READING: Mapping[Status, frozenset[Trigger]] = {
     # What has ended comes back, and what is for ever goes back, only if Whop says so when it is asked.
@@ -245,7 +249,7 @@ def _next(status: Status, trigger: Trigger) -> Transition:
     guard = Guard.READ_BY_US if trigger in _LEFT_ONLY_BY_READING.get(status, ()) else Guard.NONE
     target = status if trigger is Trigger.UNCLEAR else TARGETS.get(trigger, status)
     if target is status:
-        entry = PAID if trigger is Trigger.PAYMENT else None
+        entry = _NOTED.get((status, trigger)) or (PAID if trigger is Trigger.PAYMENT else None)
         return Transition(status, trigger, status, entry, guard, frozenset(), _stays(status, trigger))
     effects = _effects(status, target)
     named = STARTED if Effect.STARTS_ACCESS in effects else f"subscription.{target.value}"

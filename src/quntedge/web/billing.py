@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import RedirectResponse, Response
 
 from quntedge.access.rules import Decision
@@ -17,17 +18,20 @@ from quntedge.edge.errors import NothingToManage
 from quntedge.edge.services import services_of
 from quntedge.edge.standing import Standing, standing_of
 from quntedge.edge.transactions import Unit
-from quntedge.invoices.models import Invoice
 from quntedge.kit.money import Money
 from quntedge.pauses.rules import interrupted_at
-from quntedge.payments.models import PaymentTransaction
 from quntedge.plan_changes.views import planned_plan
+from quntedge.plan_migrations.moving import open_item
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.models import Subscription
 from quntedge.web import words
 from quntedge.web.actions import Action, Offer, Situation, for_page, offers_of
 from quntedge.web.i18n import gettext
+from quntedge.web.invoices import invoice_row
 from quntedge.web.pages import pages_of
+from quntedge.web.promotions import running_promotion
+from quntedge.web.refunds import recent
+from quntedge.web.transactions import transaction_rows
 
 router = APIRouter(include_in_schema=False)
 
@@ -46,36 +50,13 @@ async def billing(request: Request, unit: Unit, caller: SignedInCustomer) -> Res
     context = {
         "subscription": await _subscription(unit, standing),
         "features": feature_rows(await catalog.features(unit.session), standing),
-        "transactions": await _transaction_rows(unit, payments.data),
-        "invoices": [_invoice_row(row) for row in invoices.data],
+        "transactions": await transaction_rows(unit, payments.data),
+        "invoices": [invoice_row(row) for row in invoices.data],
         "next_cursor": payments.next_cursor,
+        **await recent(unit, caller.user_id),
         **for_page(offers),
     }
     return await pages_of(request).page(request, "billing.html", context, unit=unit)
-
-
-@router.get("/billing/transactions")
-async def transactions(request: Request, unit: Unit, caller: SignedInCustomer, cursor: str | None = None) -> Response:
-    """All payments, a page at a time."""
-    page = await reads.transactions(unit.session, caller.user_id, cursor or None, _PAGE)
-    context = {
-        "transactions": await _transaction_rows(unit, page.data),
-        "next_cursor": page.next_cursor,
-        "prev": "/billing/transactions" if cursor else None,
-    }
-    return await pages_of(request).page(request, "billing_transactions.html", context, unit=unit)
-
-
-@router.get("/billing/invoices")
-async def invoices(request: Request, unit: Unit, caller: SignedInCustomer, cursor: str | None = None) -> Response:
-    """All invoices, a page at a time."""
-    page = await reads.invoices(unit.session, caller.user_id, cursor or None, _PAGE)
-    context = {
-        "invoices": [_invoice_row(row) for row in page.data],
-        "next_cursor": page.next_cursor,
-        "prev": "/billing/invoices" if cursor else None,
-    }
-    return await pages_of(request).page(request, "billing_invoices.html", context, unit=unit)
 
 
 @router.get("/billing/manage")
@@ -112,6 +93,7 @@ async def _subscription(unit: UnitOfWork, standing: Standing) -> dict[str, Any] 
         "status": row.status,
         "status_label": words.subscription_status(row.status),
         "price": renewal_price(row, plan),
+        "next_price": await new_price(unit.session, row),
         "interval_label": words.interval(plan),
         "current_period_end": row.period_end,
         "cancel_at_period_end": row.cancel_at_period_end,
@@ -123,6 +105,7 @@ async def _subscription(unit: UnitOfWork, standing: Standing) -> dict[str, Any] 
         "keeps_access": interrupted_at(row.pause_access_until, row.resume_at) is None,
         "access_until": access_until(row, unit.clock.now()),
         "problem": words.problem(standing.problem),
+        "promotion": await running_promotion(unit, row.whop_membership_id),
     }
 
 
@@ -133,7 +116,7 @@ def _lies_ahead(moment: datetime | None, unit: UnitOfWork) -> bool:
 def _free_panel(plan: PlanView) -> dict[str, Any]:
     """Everybody without a subscription is on the free plan."""
     dates = ("current_period_end", "trial_end", "grace_until", "access_until", "resume_at")
-    nothing = dict.fromkeys(("price", "problem", "moves_to", *dates))
+    nothing = dict.fromkeys(("price", "next_price", "problem", "promotion", "moves_to", *dates))
     return nothing | {
         "plan_name": plan.name,
         "status": "active",
@@ -148,6 +131,14 @@ def renewal_price(row: Subscription, plan: PlanView) -> Money:
     if row.renewal_price_minor is not None and row.currency is not None:
         return Money(row.renewal_price_minor, row.currency)
     return plan.price
+
+
+async def new_price(session: AsyncSession, row: Subscription) -> Money | None:
+    """What the next renewal costs instead, where that has been announced; None where it stays as it is."""
+    item = await open_item(session, row.id)
+    if item is None or item.new_price_minor is None or item.move_at != row.period_end:
+        return None
+    return Money(item.new_price_minor, item.currency)
 
 
 def access_until(row: Subscription, now: datetime) -> datetime | None:
@@ -174,32 +165,4 @@ def _feature_row(feature: FeatureView, decisions: Mapping[str, Decision], is_end
         "allowed": allowed,
         "until": decision.until if decision is not None and is_ending else None,
         "reason": words.refusal(decision.reason) if decision is not None and not allowed else None,
-    }
-
-
-async def _transaction_rows(unit: UnitOfWork, rows: Sequence[PaymentTransaction]) -> list[dict[str, Any]]:
-    plans = await catalog.plans_by_id(unit.session, {row.plan_id for row in rows if row.plan_id is not None})
-    return [_transaction_row(row, plans.get(row.plan_id or "")) for row in rows]
-
-
-def _transaction_row(row: PaymentTransaction, plan: PlanView | None) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "at": row.occurred_at,
-        "description": words.transaction_description(plan.name if plan else None, row.billing_reason),
-        "amount": Money(row.total_minor or 0, row.currency),
-        "status": row.status,
-        "status_label": words.transaction_status(row.status),
-        "method_label": words.method(row.method_kind, row.method_brand, row.method_last4),
-    }
-
-
-def _invoice_row(row: Invoice) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "number": row.number or gettext("Not numbered yet"),
-        "at": row.issued_at,
-        "amount": Money(row.total_minor, row.currency),
-        "status": row.status,
-        "status_label": words.invoice_status(row.status),
     }

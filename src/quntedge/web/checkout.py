@@ -13,6 +13,8 @@ from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.limits import Limit
 from quntedge.edge.services import Services, services_of
 from quntedge.edge.transactions import Unit
+from quntedge.promotions.errors import PromotionHeld
+from quntedge.web import promotions
 from quntedge.web.flash import set_flash
 from quntedge.web.forms import read_form
 from quntedge.web.pages import pages_of
@@ -33,16 +35,24 @@ async def start(request: Request, caller: SignedInCustomer) -> Response:
     plan = form.get("plan", "")
     if not _PLAN_CODE.fullmatch(plan):
         raise PlanNotFound("There is no such plan for sale. Choose one from the pricing page.")
+    code = form.get("promotion_code") or None
     try:
-        view = await _start_patiently(services, caller.user_id, plan, form.get("attempt", ""))
+        view = await _start_patiently(services, caller.user_id, plan, form.get("attempt", ""), code)
     except AlreadySubscribed:
         response = RedirectResponse("/billing", status_code=303)
         set_flash(response, request, "already_subscribed", kind="info")
         return response
+    except PromotionHeld as error:
+        return RedirectResponse(f"/checkout/{error.extra['checkout_id']}/pay", status_code=303)
+    except promotions.REFUSALS:
+        # The pricing page tries the code again and says why it cannot be used, beside the prices without it.
+        return RedirectResponse(promotions.pricing_with(code or ""), status_code=303)
+    if view.payment_code is not None:
+        return RedirectResponse(f"/checkout/{view.id}/pay", status_code=303)
     return RedirectResponse(view.purchase_url or f"/checkout/{view.id}", status_code=303)
 
 
-async def _start_patiently(services: Services, user_id: str, plan: str, attempt: str) -> CheckoutView:
+async def _start_patiently(services: Services, user_id: str, plan: str, attempt: str, code: str | None) -> CheckoutView:
     """Starts the checkout; a second click waits for the first.
 
     The browser shows the answer to the last click only, so "somebody is at it already" would leave the customer with
@@ -52,7 +62,7 @@ async def _start_patiently(services: Services, user_id: str, plan: str, attempt:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
                 try:
-                    return await services.checkout.start(user_id, plan, attempt)
+                    return await services.checkout.start(user_id, plan, attempt, promotion_code=code)
                 except (IdempotencyKeyInFlight, CheckoutInProgress) as error:
                     in_progress = error
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)

@@ -29,6 +29,7 @@ router = APIRouter(include_in_schema=False)
 
 PATH = "/billing/pause"
 RESUME_PATH = "/billing/pause/end"
+MOVE_PATH = "/billing/pause/move"
 _DATE = "date"
 _OPEN = "open"
 _SOONEST = timedelta(days=1)
@@ -50,7 +51,11 @@ async def offers(situation: Situation) -> Sequence[Offer]:
     pauses = situation.services.pauses
     if row.status == "paused":
         note = _resume_note(row.period_end, situation.unit.clock.now())
-        return (Action(gettext("Resume now"), RESUME_PATH, "primary", "post", note=note),)
+        moving = gettext("Come back earlier or later than planned.")
+        return (
+            Action(gettext("Resume now"), RESUME_PATH, "primary", "post", note=note),
+            Action(gettext("Move the end of the pause"), MOVE_PATH, note=moving),
+        )
     try:
         rules.check_standing(await pauses.standing(situation.unit, situation.user_id))
     except QuntedgeError:
@@ -72,10 +77,10 @@ async def pause(request: Request, caller: SignedInCustomer) -> Response:
     values = await read_form(request)
     services = services_of(request)
     try:
-        wish = _wish(values, services.clock.now())
+        wish = wish_of(values, services.clock.now())
         view = await services.pauses.pause(caller.user_id, until=wish.until, days=wish.days)
-    except (_Unclear, InvalidPauseEnd) as error:
-        problem = str(error) if isinstance(error, _Unclear) else None
+    except (Unclear, InvalidPauseEnd) as error:
+        problem = str(error) if isinstance(error, Unclear) else None
         async with services.units() as unit:
             shown = FormView(values, {_DATE: problem or await _range(services, unit, caller.user_id)})
             return await _page(request, unit, caller.user_id, shown, InvalidPauseEnd.status)
@@ -93,23 +98,23 @@ async def resume(request: Request, caller: SignedInCustomer) -> Response:
     return response
 
 
-class _Unclear(Exception):
+class Unclear(Exception):
     """The form holds something that it does not offer; the message is for the reader."""
 
 
-def _wish(values: dict[str, str], now: datetime) -> Wish:
-    """Raises `_Unclear`. A day is meant at the time of day it is now."""
+def wish_of(values: dict[str, str], now: datetime) -> Wish:
+    """Raises `Unclear`. A day is meant at the time of day it is now."""
     length = values.get("length", "")
     if length == _OPEN:
         return Wish()
     if length != _DATE:
         if not (length.isascii() and length.isdigit() and len(length) <= len(str(rules.LONGEST.days))):
-            raise _Unclear(gettext("Choose how long to pause."))
+            raise Unclear(gettext("Choose how long to pause."))
         return Wish(days=int(length))
     try:
         day = date.fromisoformat(values.get(_DATE, ""))
     except ValueError:
-        raise _Unclear(gettext("Choose the day on which the pause ends.")) from None
+        raise Unclear(gettext("Choose the day on which the pause ends.")) from None
     return Wish(until=datetime.combine(day, now.timetz()))
 
 
@@ -117,12 +122,8 @@ async def _range(services: Services, unit: UnitOfWork, user_id: str) -> str:
     """Between which days a pause can end, as a sentence."""
     standing = await services.pauses.standing(unit, user_id)
     now = unit.clock.now()
-    first, last = i18n.date(now + _SOONEST), i18n.date(now + _limit(standing))
+    first, last = i18n.date(now + _SOONEST), i18n.date(now + rules.longest(standing))
     return gettext("A pause can end from %(first)s to %(last)s.", first=first, last=last)
-
-
-def _limit(standing: Standing) -> timedelta:
-    return rules.LONGEST if standing.max_days is None else min(rules.LONGEST, timedelta(days=standing.max_days))
 
 
 async def _page(request: Request, unit: UnitOfWork, user_id: str, form: FormView, status: int) -> Response:
@@ -146,7 +147,7 @@ def _context(standing: Standing, form: FormView, now: datetime) -> dict[str, Any
         "access": standing.access,
         "period_end": standing.period_end,
         "earliest": (now + _SOONEST).date(),
-        "latest": (now + _limit(standing)).date(),
+        "latest": (now + rules.longest(standing)).date(),
         "max_days": standing.max_days,
     }
 

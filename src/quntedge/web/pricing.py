@@ -12,7 +12,7 @@ from quntedge.edge.callers import PageGuest, anyone
 from quntedge.edge.transactions import Unit
 from quntedge.kit.crypto import random_token
 from quntedge.subscriptions.models import LIVE
-from quntedge.web import words
+from quntedge.web import promotions, words
 from quntedge.web.pages import pages_of
 
 router = APIRouter(include_in_schema=False)
@@ -34,8 +34,14 @@ async def pricing(request: Request, unit: Unit, guest: PageGuest) -> Response:
     if guest.user is not None:
         current = await reads.current_subscription(unit.session, guest.user.user_id, unit.clock.now())
         live_plan_id = current[0].plan_id if current and current[0].status in LIVE else None
-    cards = [_card(plan, signed_in=guest.user is not None, live_plan_id=live_plan_id) for plan in plans]
-    return await pages_of(request).page(request, "pricing.html", {"plans": cards}, unit=unit)
+    typed = await promotions.typed(request, unit, guest, plans)
+    cards = [
+        _card(plan, signed_in=guest.user is not None, live_plan_id=live_plan_id)
+        | {"offer": promotions.card(typed.offers.get(plan.code), plan)}
+        for plan in plans
+    ]
+    context = {"plans": cards, "promotion": typed}
+    return await pages_of(request).page(request, "pricing.html", context, unit=unit)
 
 
 def _card(plan: PlanView, *, signed_in: bool, live_plan_id: str | None) -> dict[str, Any]:

@@ -66,6 +66,7 @@ _REASON: Mapping[Reason, str] = {
     Reason.SUBSCRIPTION_ENDED: "Your subscription has ended",
     Reason.SUBSCRIPTION_PAUSED: "Your subscription is paused",
     Reason.PAST_DUE_GRACE_OVER: "The last payment failed",
+    Reason.PAYMENT_DISPUTED: "A payment is disputed with your bank",
     Reason.NO_SUBSCRIPTION: "Not part of your plan",
     Reason.UNKNOWN_USER: "Not available",
 }
@@ -73,6 +74,19 @@ _REASON: Mapping[Reason, str] = {
 _PROBLEM: Mapping[str, str] = {
     PAYMENT_FAILED: "The last payment did not go through. What happens next, and what you can do, is shown below.",
     UNDER_REVIEW: "We are checking something about your subscription. Nothing changes for you meanwhile.",
+}
+
+_PROMOTION: Mapping[str, str] = {
+    "promotion_code_malformed": "This is not a promotion code. Check what you typed.",
+    "promotion_code_unknown": "We do not know this code. Check how it is spelled.",
+    "promotion_not_started": "This code is not valid yet.",
+    "promotion_expired": "This code is not valid any more.",
+    "promotion_used_up": "All uses of this code are taken. Some may come back within two hours; try again then.",
+    "promotion_used_already": "You have used this promotion as often as one customer may.",
+    "promotion_first_purchase_only": "This code is for new customers, and you have bought before.",
+    "promotion_not_for_plan": "This code is not for this plan.",
+    "promotion_not_for_currency": "This code is not for this currency.",
+    "other": "This code cannot be used.",
 }
 
 _PERIODS: Mapping[int, str] = {
@@ -119,11 +133,14 @@ _EVENTS: Mapping[str, Story] = {
     "subscription.started": Story("Subscription began again"),
     "subscription.renewed": Story("Renewed", "period_end", "paid until"),
     "subscription.paid": Story("Payment received"),
+    "payment.refunded": Story("A payment was given back"),
+    "payment.partially_refunded": Story("Part of a payment was given back"),
     "subscription.trialing": Story("Trial began", "trial_end", "until"),
     "subscription.trial_converted": Story("Trial ended and the paid subscription began"),
     "subscription.active": Story("Subscription is active"),
     "subscription.recovered": Story("Payment received after a failed attempt"),
     "subscription.past_due": Story("A payment failed", "grace_until", "access kept until"),
+    "subscription.access_paused": Story("Access rests until the payment is made"),
     "subscription.paused": Story("Paused", "resume_at", "until"),
     "subscription.resumed": Story("Resumed"),
     "subscription.cancellation_scheduled": Story("Cancelled", "period_end", "access until"),
@@ -136,6 +153,9 @@ _EVENTS: Mapping[str, Story] = {
     "subscription.incomplete": Story("Waiting for the first payment"),
     "subscription.recorded": Story("State recorded"),
     "subscription.updated": Story("Details updated"),
+    "payment.disputed": Story("A payment was disputed with your bank"),
+    "payment.dispute_won": Story("The disputed payment was confirmed by your bank"),
+    "payment.dispute_lost": Story("The disputed payment went back to you"),
 }
 
 _ACTORS: Mapping[str, str] = {"customer": "By you", "staff": "By our staff", "service": "By our staff"}
@@ -211,6 +231,12 @@ def feature_worth(feature: FeatureView) -> str | None:
     if feature.value is None:
         return gettext("Unlimited")
     return number(feature.value) if isinstance(feature.value, int) else feature.value
+
+
+def promotion_problem(code: str) -> str:
+    """Why a promotion code cannot be used, by the stable code of the error."""
+    sentence = _PROMOTION.get(code) or _PROMOTION["other"]
+    return gettext(sentence)
 
 
 def interval(plan: PlanView) -> str:

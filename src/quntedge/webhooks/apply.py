@@ -7,7 +7,11 @@ from sqlalchemy import select
 
 from quntedge.accounts.people import WhopIdentity, users_for_whop
 from quntedge.checkout.queries import owners as checkout_owners
+from quntedge.disputes.service import DisputeService
+from quntedge.disputes.warnings import WarningService
+from quntedge.gateway.disputed import CaseSnapshot, DisputeAlertSnapshot, DisputeSnapshot
 from quntedge.gateway.port import (
+    Contested,
     EventKind,
     GatewayEvent,
     InvoiceSnapshot,
@@ -15,8 +19,11 @@ from quntedge.gateway.port import (
     PaymentSnapshot,
     RefundSnapshot,
 )
+from quntedge.gateway.saved import SetupSnapshot
 from quntedge.invoices.service import InvoiceLink, InvoiceService, ObservedInvoice
 from quntedge.kit.ids import is_id
+from quntedge.methods.events import MethodSaved
+from quntedge.methods.service import SETUP_KEY
 from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.service import ObservedPayment, PaymentLink, PaymentService
 from quntedge.plan_changes.claims import claim_memberships, claims_of_payments
@@ -28,6 +35,7 @@ from quntedge.subscriptions.models import Subscription, SubscriptionMembership
 from quntedge.subscriptions.queries import plan_terms
 from quntedge.subscriptions.service import ObservedMembership, Owner, SubscriptionService
 from quntedge.trials.events import TrialEndAnnounced
+from quntedge.webhooks.contested import ContestedApplier, Sighting
 from quntedge.webhooks.errors import ObjectOutOfReach
 
 INTENT_KEY = "intent_id"
@@ -57,6 +65,8 @@ class Evidence:
     payments: tuple[PaymentSnapshot, ...] = ()
     refunds: tuple[RefundSnapshot, ...] = ()
     invoices: tuple[InvoiceSnapshot, ...] = ()
+    setups: tuple[SetupSnapshot, ...] = ()
+    contested: tuple[Contested, ...] = ()
     from_gateway: bool = False
     payment_failed: bool = False
     """The event's name says that paying an explicit invoice failed, which its object does not."""
@@ -73,11 +83,15 @@ class Evidence:
             return cls(payments=(snapshot,))
         if isinstance(snapshot, RefundSnapshot):
             return cls(refunds=(snapshot,))
+        if isinstance(snapshot, SetupSnapshot):
+            return cls(setups=(snapshot,))
+        if isinstance(snapshot, DisputeSnapshot | DisputeAlertSnapshot | CaseSnapshot):
+            return cls(contested=(snapshot,))
         return cls(invoices=(snapshot,), payment_failed=event.kind is EventKind.INVOICE_PAYMENT_FAILED)
 
 
 class Applier:
-    """Applies evidence in the order memberships, payments, refunds, invoices, each kind all at once."""
+    """Applies evidence in the order memberships, payments, refunds, disputes, invoices, each kind all at once."""
 
     def __init__(
         self,
@@ -91,6 +105,7 @@ class Applier:
         self._payments = payments
         self._refunds = refunds
         self._invoices = invoices
+        self._contested = ContestedApplier(DisputeService(payments), WarningService())
         self._vault = vault
 
     async def apply(self, unit: UnitOfWork, items: Sequence[tuple[str, Evidence]]) -> list[str]:
@@ -99,6 +114,8 @@ class Applier:
         await self._apply_memberships(unit, items, found)
         await self._apply_payments(unit, items, found)
         await self._apply_refunds(unit, items, found)
+        await self._apply_contested(unit, items, found)
+        _note_saved_methods(unit, items, found)
         # Invoices are made from payments by a subscriber; explicit ones are merged into what it made.
         await unit.dispatch()
         await self._apply_invoices(unit, items, found)
@@ -158,6 +175,18 @@ class Applier:
         await self._refunds.apply(unit, [item for _, item in observed], payments)
         for index, _ in observed:
             found[index].append("applied")
+
+    async def _apply_contested(
+        self, unit: UnitOfWork, items: Sequence[tuple[str, Evidence]], found: list[list[str]]
+    ) -> None:
+        observed = [
+            (index, Sighting(snapshot, cause, evidence.from_gateway))
+            for index, (cause, evidence) in enumerate(items)
+            for snapshot in evidence.contested
+        ]
+        verdicts = await self._contested.apply(unit, [item for _, item in observed])
+        for (index, _), verdict in zip(observed, verdicts, strict=True):
+            found[index].append(verdict)
 
     async def _apply_invoices(
         self, unit: UnitOfWork, items: Sequence[tuple[str, Evidence]], found: list[list[str]]
@@ -266,6 +295,15 @@ async def _owners_by_change(
     unknown = [item.snapshot for item in observed if item.snapshot.membership_id not in owners]
     claims = await claim_memberships(unit, unknown)
     return {membership_id: Owner(claim.user_id) for membership_id, claim in claims.items()}
+
+
+def _note_saved_methods(unit: UnitOfWork, items: Sequence[tuple[str, Evidence]], found: Sequence[list[str]]) -> None:
+    """Whoever keeps the saved methods looks at Whop for what is there now."""
+    for (cause, evidence), verdicts in zip(items, found, strict=True):
+        for setup in evidence.setups:
+            if setup.member_id is not None:
+                unit.record(MethodSaved(setup.member_id, setup.method_id, setup.metadata.get(SETUP_KEY), cause))
+            verdicts.append("applied")
 
 
 def _summary(verdicts: Sequence[str]) -> str:

@@ -35,9 +35,11 @@ class Effects:
             if fact.subscription_id and fact.paid_at and fact.total_minor
         ]
         await receipts.note(unit, paid)
+
+    async def on_unpaid(self, unit: UnitOfWork, facts: Sequence[PaymentRecorded]) -> None:
+        """The end may have been told before the failure that led to it. Comes after the invoices of these payments."""
         unpaid = {f.subscription_id for f in facts if f.subscription_id and not is_paid(f.status)}
         if unpaid:
-            # The end may have been told before the failure that led to it.
             connection = await unit.connection()
             ended = await connection.scalars(_ENDED, {"values": sorted(unpaid)})
             await self._void(unit, ended.all())

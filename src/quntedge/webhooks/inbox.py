@@ -24,7 +24,7 @@ from quntedge.webhooks.bodies import BodyStore
 log = get_logger(__name__)
 
 CHANNEL = "webhook_inbox"
-PACE_SECONDS = 0.005
+PACE_SECONDS = 0.01
 """The least time between two inserts: a commit for each handful of deliveries would cost more than the deliveries."""
 
 # One statement, one commit, whatever the number of deliveries: the rows that are new, their bodies, the wake-up.

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from quntedge.gateway.disputed import CaseSnapshot, DisputeAlertSnapshot, DisputeSnapshot, DisputeStatus
 from quntedge.gateway.port import (
+    Contested,
     EventKind,
     GatewayEvent,
     InvoiceSnapshot,
@@ -10,8 +12,11 @@ from quntedge.gateway.port import (
     PaymentSnapshot,
     RefundSnapshot,
 )
+from quntedge.gateway.saved import SetupSnapshot
 
 _REFUND_KINDS = frozenset({EventKind.PAYMENT_REFUNDED, EventKind.PAYMENT_PARTIALLY_REFUNDED, EventKind.REFUND_UPDATED})
+# Rare, and each of them changes its payment as well, of which no event tells.
+_DISPUTE_KINDS = frozenset({EventKind.DISPUTE_UPDATED, EventKind.DISPUTE_ALERTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +28,14 @@ class Needs:
     refunds: frozenset[str] = field(default_factory=frozenset)
     invoices: frozenset[str] = field(default_factory=frozenset)
     refunds_of: frozenset[str] = field(default_factory=frozenset)
+    disputes: frozenset[str] = field(default_factory=frozenset)
+    alerts: frozenset[str] = field(default_factory=frozenset)
+    cases: frozenset[str] = field(default_factory=frozenset)
 
 
 def must_reread(event: GatewayEvent) -> bool:
     """Whether the delivery alone must not be believed, whatever we hold already."""
-    return not event.trusted or event.kind in _REFUND_KINDS
+    return not event.trusted or event.kind in _REFUND_KINDS | _DISPUTE_KINDS
 
 
 def needs_of(event: GatewayEvent) -> Needs:
@@ -41,11 +49,33 @@ def needs_of(event: GatewayEvent) -> Needs:
         return Needs(_some(snapshot.membership_id), payments, refunds_of=refunded)
     if isinstance(snapshot, RefundSnapshot):
         return Needs(payments=_some(snapshot.payment_id), refunds=frozenset({snapshot.refund_id}))
+    if isinstance(snapshot, SetupSnapshot):
+        return Needs()
+    if isinstance(snapshot, DisputeSnapshot | DisputeAlertSnapshot | CaseSnapshot):
+        return _needs_of_contested(snapshot)
     return _needs_of_invoice(snapshot)
 
 
 def _needs_of_invoice(snapshot: InvoiceSnapshot) -> Needs:
     return Needs(_some(snapshot.membership_id), _some(snapshot.payment_id), invoices=frozenset({snapshot.invoice_id}))
+
+
+def _needs_of_contested(snapshot: Contested) -> Needs:
+    payments = _some(snapshot.payment_id)
+    match snapshot:
+        case DisputeSnapshot():
+            return Needs(payments=payments, disputes=frozenset({snapshot.dispute_id}))
+        case DisputeAlertSnapshot():
+            return Needs(payments=payments, alerts=frozenset({snapshot.alert_id}))
+        case CaseSnapshot():
+            return Needs(payments=payments, cases=frozenset({snapshot.case_id}))
+
+
+def was_refunded(snapshot: Contested) -> bool:
+    """Whether it says that the payment was given back because of it: the refunds are then read as well."""
+    if isinstance(snapshot, DisputeSnapshot):
+        return snapshot.status is DisputeStatus.PREVENTED
+    return isinstance(snapshot, DisputeAlertSnapshot) and bool(snapshot.auto_refunded)
 
 
 def _some(value: str | None) -> frozenset[str]:

@@ -1,12 +1,13 @@
 """Reads from the gateway what events need, each object once however many events ask for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
-from quntedge.gateway.port import EventKind, Gateway, GatewayEvent, RefundSnapshot
+from quntedge.gateway.port import Contested, EventKind, Gateway, GatewayEvent, RefundSnapshot
 from quntedge.webhooks.apply import Evidence
-from quntedge.webhooks.needs import Needs, needs_of
+from quntedge.webhooks.needs import Needs, needs_of, was_refunded
 
 CONCURRENT_READS = 8
 
@@ -33,6 +34,17 @@ class GatewayReader:
         for event_id, evidence in zip(events, found, strict=True):
             yield event_id, evidence
 
+    async def gather(self, needs: Needs) -> Evidence:
+        """Reads these objects and what they name. Raises the port's errors."""
+        return await _Reading(self._gateway).gather(needs)
+
+
+def _with_payments_of(needs: Needs, contested: Sequence[Contested]) -> Needs:
+    """What is contested names its payment; what was given back because of it comes with it."""
+    named = frozenset(one.payment_id for one in contested if one.payment_id)
+    refunded = frozenset(one.payment_id for one in contested if one.payment_id and was_refunded(one))
+    return replace(needs, payments=needs.payments | named, refunds_of=needs.refunds_of | refunded)
+
 
 class _Reading:
     """One round of reads. Calls for the same object share one request."""
@@ -43,7 +55,16 @@ class _Reading:
         self._slots = asyncio.Semaphore(CONCURRENT_READS)
 
     async def evidence(self, event: GatewayEvent) -> Evidence:
-        needs = needs_of(event)
+        found = await self.gather(needs_of(event))
+        return replace(
+            found,
+            payment_failed=event.kind is EventKind.INVOICE_PAYMENT_FAILED,
+            trial_ending=event.kind is EventKind.MEMBERSHIP_TRIAL_ENDING,
+        )
+
+    async def gather(self, needs: Needs) -> Evidence:
+        contested = await self._contested(needs)
+        needs = _with_payments_of(needs, contested)
         payments = await self._all("payment", needs.payments, self._gateway.payment)
         refunds = await self._all("refund", needs.refunds, self._gateway.refund)
         # A refund names its payment, a payment its membership: follow the chain as far as the event did not.
@@ -60,10 +81,16 @@ class _Reading:
             payments=tuple(payments),
             refunds=tuple(refunds),
             invoices=tuple(invoices),
+            contested=tuple(contested),
             from_gateway=True,
-            payment_failed=event.kind is EventKind.INVOICE_PAYMENT_FAILED,
-            trial_ending=event.kind is EventKind.MEMBERSHIP_TRIAL_ENDING,
         )
+
+    async def _contested(self, needs: Needs) -> list[Contested]:
+        found: list[Contested] = []
+        found += await self._all("dispute", needs.disputes, self._gateway.dispute)
+        found += await self._all("dispute_alert", needs.alerts, self._gateway.dispute_alert)
+        found += await self._all("resolution_case", needs.cases, self._gateway.resolution_case)
+        return found
 
     async def _refunds_of(self, needs: Needs) -> list[RefundSnapshot]:
         lists = await self._all("refunds_of", needs.refunds_of, self._gateway.refunds_of)

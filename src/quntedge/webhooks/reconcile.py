@@ -93,6 +93,14 @@ class Reconciler:
         """Compares every membership that has not ended, there or here, and the payments of five weeks."""
         return await self._run("full", now, self._full)
 
+    async def payments(self, payment_ids: Sequence[str], now: datetime) -> int:
+        """Reads these payments with their refunds and applies them. Returns how many new differences it found."""
+
+        async def steps(at: datetime, found: Counter[str]) -> None:
+            await self._look_at(payment_ids, self._payment, at, found)
+
+        return await self._run("payments", now, steps)
+
     async def memberships(self, membership_ids: Sequence[str], now: datetime) -> set[str]:
         """Compares these memberships, whatever became of them. Returns those that are settled: what was said of the
         others is on its way, or the gateway is."""

@@ -1,9 +1,9 @@
 """The loop that keeps the inbox empty: woken by NOTIFY, polling as a fallback."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
@@ -19,8 +19,8 @@ POLL = timedelta(seconds=1)
 # The least time between the beginnings of two batches that are not full. A batch costs the same two dozen round trips
 # for one event and for five hundred, so under load a short rest makes few large ones out of many small ones. An event
 # that finds the worker idle does not wait.
-PACE = timedelta(milliseconds=50)
-# Batches under way at the same time while there is a backlog: one is worked on while another waits for the database.
+PACE = timedelta(milliseconds=75)
+# Batches under way at the same time under load: one is worked on while another waits for the database.
 ABREAST = 2
 AFTER_TROUBLE = timedelta(seconds=2)
 # How long a stopping worker waits for events that are away to be read again. They are leased: whoever comes next takes
@@ -58,29 +58,53 @@ class InboxWorker:
         self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Returns after `stop`, when the batch under way is committed and nothing is away to be read again.
+        """Returns after `stop`, when the batches under way are committed and nothing is away to be read again.
 
         Readings that take longer than `patience` are broken off; their events are taken up again after their lease.
         """
         stopping = asyncio.create_task(stop.wait())
+        batches: set[asyncio.Task[int]] = set()
         try:
             while not stop.is_set():
                 self._wake.clear()
-                began = time.monotonic()
-                done = await self._process()
-                if not done:
-                    await self._rest(stopping)
-                elif self._is_backlog(done):
-                    async with asyncio.TaskGroup() as group:
-                        for _ in range(ABREAST):
-                            group.create_task(self._catch_up(stop))
-                else:
-                    await asyncio.wait({stopping}, timeout=max(0.0, began + self._pace_seconds - time.monotonic()))
+                paced = asyncio.create_task(asyncio.sleep(self._pace_seconds))
+                batches.add(asyncio.create_task(self._process(), name="inbox-batch"))
+                await self._until_next(batches, paced, stopping)
+                paced.cancel()
+            await asyncio.gather(*batches)
             await self._settle_readings()
         finally:
             stopping.cancel()
-            if self._readings is not None:
-                self._readings.cancel()
+            for task in (*batches, *([self._readings] if self._readings is not None else [])):
+                task.cancel()
+
+    async def _until_next(
+        self, batches: set[asyncio.Task[int]], paced: asyncio.Task[None], stopping: "asyncio.Task[bool]"
+    ) -> None:
+        """Returns when it is time for another batch; takes those that have ended out of `batches`."""
+        found = 0
+        while not stopping.done():
+            if not batches:
+                # Whoever found something looks once more: what waited for it in its lane is free now.
+                await (_first({paced, stopping}) if found else self._rest(stopping))
+                return
+            waited_for: set[asyncio.Task[Any]] = {*batches, stopping}
+            waking = None
+            if len(batches) < ABREAST:
+                # A batch that takes longer than the pace works while others wait, for the database or for the locks
+                # of their commits: another takes what has come meanwhile.
+                if paced.done() and self._wake.is_set():
+                    return
+                waking = asyncio.create_task(self._wake.wait())
+                waited_for.add(waking if paced.done() else paced)
+            ended = await _first(waited_for)
+            if waking is not None:
+                waking.cancel()
+            for batch in batches & ended:
+                batches.discard(batch)
+                found = max(found, batch.result())
+            if self._is_backlog(found):
+                return
 
     async def _settle_readings(self) -> None:
         try:
@@ -94,10 +118,6 @@ class InboxWorker:
             left: BaseException | None = patience_over
             while left is not None:
                 (left,) = await asyncio.gather(self._service.settle_readings(), return_exceptions=True)
-
-    async def _catch_up(self, stop: asyncio.Event) -> None:
-        while not stop.is_set() and self._is_backlog(await self._process()):
-            pass
 
     def _is_backlog(self, done: int) -> bool:
         # Not exactly full: events whose lane another batch holds are left to it.
@@ -128,6 +148,11 @@ class InboxWorker:
         waking = asyncio.create_task(self._wake.wait())
         await asyncio.wait({waking, stopping}, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED)
         waking.cancel()
+
+
+async def _first(tasks: "set[asyncio.Task[Any]]") -> "set[asyncio.Task[Any]]":
+    ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    return ended
 
 
 async def drain(service: WebhookService, *, on_progress: Callable[[int], None] | None = None) -> int:

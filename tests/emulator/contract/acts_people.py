@@ -20,7 +20,7 @@ async def memberships(stage: Stage) -> None:
     assert (await sdk.memberships.update(mem, metadata={"more": "yes"})).metadata["more"] == "yes"
     assert (await sdk.memberships.update(mem, billing_period_days=60)).billing_period_days == 60
     assert (await sdk.memberships.pause(mem)).most_recent_action == "paused_at"
-    await stage.refused(409, sdk.memberships.pause(mem))
+    assert (await sdk.memberships.pause(mem)).most_recent_action == "paused_at"
     assert (await sdk.memberships.resume(mem)).status == "active"
     assert (await sdk.memberships.extend(mem, days=10)).id == mem
     preferences = await sdk.accounts.preferences.update(
@@ -33,6 +33,7 @@ async def memberships(stage: Stage) -> None:
     assert (flagged.status, flagged.cancel_option) == ("active", "too_expensive")
     assert (await sdk.memberships.cancel(mem, reason="now")).status == "canceled"
     await stage.refused(409, sdk.memberships.cancel(mem))
+    await stage.refused(409, sdk.memberships.pause(mem))
     assert mem in await stage.walk(sdk.memberships.list, account_id=stage.account)
 
 

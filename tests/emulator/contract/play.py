@@ -8,6 +8,7 @@ import httpx
 from tests.emulator.conftest import NO_CERTIFICATES
 from tests.emulator.contract.acts_catalog import CATALOG
 from tests.emulator.contract.acts_claims import CLAIMS
+from tests.emulator.contract.acts_finance import FINANCE
 from tests.emulator.contract.acts_money import MONEY
 from tests.emulator.contract.acts_people import PEOPLE
 from tests.emulator.contract.coverage import Coverage
@@ -18,7 +19,7 @@ from tests.emulator.contract.stage import Stage, staged
 from tests.emulator.contract.webhooks import legacy_findings, native_findings, thing_of
 from tests.emulator.receiver import Received
 
-ACTS: tuple[Callable[[Stage], Awaitable[None]], ...] = (*CATALOG, *MONEY, *CLAIMS, *PEOPLE)
+ACTS: tuple[Callable[[Stage], Awaitable[None]], ...] = (*CATALOG, *MONEY, *CLAIMS, *FINANCE, *PEOPLE)
 
 
 @dataclass(frozen=True)

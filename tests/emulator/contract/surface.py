@@ -79,6 +79,8 @@ MODULES = (
     "users",
     "webhooks",
     "exports",
+    "financial_activity",
+    "payouts",
     "access_tokens",
     "api_keys",
 )

@@ -18,6 +18,7 @@ from quntedge.gateway.emulator.api import (
     checkouts,
     customers,
     disputes,
+    finance,
     invoices,
     keys,
     memberships,
@@ -38,6 +39,7 @@ from quntedge.gateway.emulator.config import EmulatorConfig
 from quntedge.gateway.emulator.console import actions, views
 from quntedge.gateway.emulator.console.frame import Console
 from quntedge.gateway.emulator.control import basics, copies, faults, money
+from quntedge.gateway.emulator.control import finance as finance_controls
 from quntedge.gateway.emulator.hosted import checkout, invoice, manage, ownership, receipts, setup
 from quntedge.gateway.emulator.runtime import Runtime
 from quntedge.gateway.emulator.wire.errors import ApiFault
@@ -54,6 +56,7 @@ API_ROUTES = [
     *refunds.ROUTES,
     *quotes.ROUTES,
     *disputes.ROUTES,
+    *finance.ROUTES,
     *setup_intents.ROUTES,
     *invoices.ROUTES,
     *methods.ROUTES,
@@ -97,6 +100,7 @@ def create_emulator(config: EmulatorConfig, real_clock: Clock | None = None) -> 
         routes=[
             *basics.ROUTES,
             *money.ROUTES,
+            *finance_controls.ROUTES,
             *people_controls,
             *copies.ROUTES,
             *faults.ROUTES,

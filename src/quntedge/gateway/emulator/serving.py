@@ -12,6 +12,7 @@ from quntedge.gateway.emulator.config import EmulatorConfig
 from quntedge.gateway.emulator.runtime import Runtime
 
 _SHUTDOWN_SECONDS = 2
+_KEEP_ALIVE_SECONDS = 300
 
 
 class EmulatorServer(uvicorn.Server):
@@ -28,6 +29,8 @@ class EmulatorServer(uvicorn.Server):
                 access_log=False,
                 lifespan="on",
                 timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+                # A client that was held up for some seconds must not find its connection closed in its face.
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
         )
         self._runtime: Runtime = app.state.runtime

@@ -73,6 +73,7 @@ class RunningEmulator:
         challenge: str = "pass",
         promo_code: str | None = None,
         country: str | None = None,
+        expiry: str | None = None,
     ) -> dict[str, Any]:
         """Pays a checkout without its page, or saves a card with a checkout of mode `setup`.
 
@@ -80,7 +81,7 @@ class RunningEmulator:
         for a saved card `{"outcome": "saved" | "declined" | "challenge", "setup_intent", "redirect_url"}`.
         """
         body = {"checkout_id": checkout_id, "card": card, "email": email, "name": name, "challenge": challenge}
-        return await self._post("pay", {**body, "promo_code": promo_code, "country": country})
+        return await self._post("pay", {**body, "promo_code": promo_code, "country": country, "expiry": expiry})
 
     async def open_dispute(self, payment_id: str, **complaint: Any) -> dict[str, Any]:
         """A buyer disputes a payment: `amount=`, `reason=`, `inquiry=`, `respond_within_days=`. Returns the dispute."""
@@ -105,6 +106,18 @@ class RunningEmulator:
     async def set_taxes(self, rates: dict[str, int], behavior: str = "exclusive") -> None:
         """Collects taxes: basis points by country, `exclusive` or `inclusive` where the plan says nothing."""
         await self._post("taxes", {"rates": rates, "behavior": behavior})
+
+    async def pay_out(self, **payout: Any) -> dict[str, Any]:
+        """Pays the balance out: `amount=` (else all of it), `currency=`, `fee=`, `status=`. Returns the payout."""
+        return await self._post("payouts", payout)
+
+    async def move_payout(self, payout_id: str, status: str) -> dict[str, Any]:
+        """Brings a payout to a status; one that fails or is reversed gives the money back."""
+        return await self._post(f"payouts/{payout_id}", {"status": status})
+
+    async def add_movement(self, line_type: str, amount: str, **movement: Any) -> dict[str, Any]:
+        """A movement that nothing else explains, `amount` such as "-0.44": `currency=`, `payment_id=`. Returns it."""
+        return await self._post("movements", {"line_type": line_type, "amount": amount, **movement})
 
     async def register_webhook(
         self, url: str, secret: str, legacy: bool = False, events: list[str] | None = None

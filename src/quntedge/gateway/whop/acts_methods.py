@@ -17,3 +17,12 @@ class MethodCalls(Calls, MethodActs):
             ),
             stored_method,
         )
+
+    async def delete_method(self, method_id: str, *, member_id: str) -> None:
+        """Forgets it; missing is as good. Raises `GatewayRejected` while a running membership is paid with it."""
+        await self._remove(
+            "payment_methods.delete",
+            lambda sdk, options: sdk.payment_methods.delete_payment_method(
+                method_id, member_id=member_id, request_options=options
+            ),
+        )

@@ -5,14 +5,16 @@ from datetime import datetime
 
 from quntedge.gateway.acts import ChargeRequest, PaymentActs
 from quntedge.gateway.port import PaymentSnapshot
+from quntedge.gateway.saved import ReceiptActs, ReceiptLink
 from quntedge.gateway.whop.calls import PAGE_SIZE, Calls
 from quntedge.gateway.whop.fields import Fields
 from quntedge.gateway.whop.money import request_number
 from quntedge.gateway.whop.shapes_payment import payment_snapshot
+from quntedge.gateway.whop.shapes_setup import receipt_link
 from quntedge.kit.money import Money
 
 
-class PaymentCalls(Calls, PaymentActs):
+class PaymentCalls(Calls, PaymentActs, ReceiptActs):
     """Payments one by one, of a membership, or of a member."""
 
     async def payment(self, payment_id: str) -> PaymentSnapshot:
@@ -57,6 +59,15 @@ class PaymentCalls(Calls, PaymentActs):
                 request_options=options,
             ),
             payment_snapshot,
+        )
+
+    async def receipt(self, payment_id: str) -> ReceiptLink:
+        """A fresh link to Whop's receipt. Each call makes one of its own, so it needs no key and may be repeated."""
+        return await self._write(
+            "payments.generate_pdf",
+            lambda sdk, options: sdk.payments.generate_pdf(payment_id, request_options=options),
+            receipt_link,
+            None,
         )
 
     async def charge(self, request: ChargeRequest, *, idempotency_key: str) -> PaymentSnapshot:

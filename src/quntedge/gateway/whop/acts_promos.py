@@ -22,6 +22,14 @@ class PromoCalls(Calls, PromoActs):
             found |= {promo.promo_id: promo for promo in await self._promos(status, plan_id)}
         return list(found.values())
 
+    async def promo(self, promo_id: str) -> GatewayPromo:
+        """One of them as it is now. Raises `GatewayNotFound`."""
+        return await self._read(
+            "promo_codes.retrieve",
+            lambda sdk, options: sdk.promo_codes.retrieve(promo_id, request_options=options),
+            promo_from,
+        )
+
     async def create_promo(self, request: PromoRequest, *, idempotency_key: str) -> GatewayPromo:
         """Makes one. Raises `GatewayRejected` when the code exists."""
         off = request.amount_off
@@ -31,13 +39,14 @@ class PromoCalls(Calls, PromoActs):
             "promo_type": "percentage" if isinstance(off, PercentOff) else "flat_amount",
             "amount_off": request_fraction(off.basis_points) if isinstance(off, PercentOff) else request_number(off),
             "base_currency": off.currency,
-            # Counted in billing intervals, whatever its name says.
-            "promo_duration_months": request.periods,
+            # Counted in billing intervals, whatever its name says; 0 is for ever.
+            "promo_duration_months": request.periods or 0,
             "new_users_only": False,
             "plan_ids": list(request.plan_ids),
-            "stock": request.uses,
-            "unlimited_stock": False,
+            "unlimited_stock": request.uses is None,
         }
+        if request.uses is not None:
+            body["stock"] = request.uses
         if request.expires_at is not None:
             body["expires_at"] = request.expires_at.isoformat()
         return await self._write(

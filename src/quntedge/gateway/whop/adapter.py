@@ -20,6 +20,8 @@ from quntedge.gateway.port import (
     WebhookEndpoint,
 )
 from quntedge.gateway.whop.acts_account import AccountCalls
+from quntedge.gateway.whop.acts_disputes import DisputeCalls
+from quntedge.gateway.whop.acts_finance import FinanceCalls
 from quntedge.gateway.whop.acts_memberships import MembershipCalls
 from quntedge.gateway.whop.acts_methods import MethodCalls
 from quntedge.gateway.whop.acts_payments import PaymentCalls
@@ -57,7 +59,17 @@ def connect(
     return WhopGateway(settings, exchange)
 
 
-class WhopGateway(MembershipCalls, PaymentCalls, MethodCalls, SetupCalls, PromoCalls, AccountCalls, Gateway):
+class WhopGateway(
+    MembershipCalls,
+    PaymentCalls,
+    MethodCalls,
+    SetupCalls,
+    PromoCalls,
+    DisputeCalls,
+    FinanceCalls,
+    AccountCalls,
+    Gateway,
+):
     """Whop as the product sees it: the port, and all of `gateway.acts`. Safe for concurrent use within one event loop.
 
     Here is what sells and what watches; what is done to existing objects is in the `acts_*` modules.

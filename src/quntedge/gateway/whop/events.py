@@ -20,6 +20,10 @@ class Family(StrEnum):
     PAYMENT = "payment"
     REFUND = "refund"
     INVOICE = "invoice"
+    SETUP = "setup_intent"
+    DISPUTE = "dispute"
+    DISPUTE_ALERT = "dispute_alert"
+    CASE = "resolution_center_case"
 
 
 class Origin(StrEnum):
@@ -114,20 +118,32 @@ _ROWS: Final = [
         Origin.PRODUCT,
         ("invoice.payment_failed", _K.INVOICE_PAYMENT_FAILED, "an explicit invoice could not be collected"),
     ),
-    *_ignored(
+    *_acted_upon(
+        Family.DISPUTE,
         Origin.WHOP,
-        "disputes and complaints",
-        "dispute.created",
-        "dispute.updated",
-        "dispute_alert.created",
-        "resolution_center_case.created",
-        "resolution_center_case.updated",
-        "resolution_center_case.decided",
+        ("dispute.created", _K.DISPUTE_UPDATED, "a buyer's bank disputes a payment, or asks about it"),
+        ("dispute.updated", _K.DISPUTE_UPDATED, "a dispute's status, evidence or deadline changed"),
+    ),
+    *_acted_upon(
+        Family.DISPUTE_ALERT,
+        Origin.WHOP,
+        ("dispute_alert.created", _K.DISPUTE_ALERTED, "a warning that a payment is about to be disputed"),
+    ),
+    *_acted_upon(
+        Family.CASE,
+        Origin.WHOP,
+        ("resolution_center_case.created", _K.CASE_UPDATED, "a buyer complains at Whop"),
+        ("resolution_center_case.updated", _K.CASE_UPDATED, "somebody answered in a complaint"),
+        ("resolution_center_case.decided", _K.CASE_UPDATED, "Whop has decided a complaint"),
+    ),
+    *_acted_upon(
+        Family.SETUP,
+        Origin.WHOP,
+        ("setup_intent.succeeded", _K.METHOD_SAVED, "a means of payment was saved without buying"),
     ),
     *_ignored(
         Origin.WHOP,
-        "saved cards and customer records",
-        "setup_intent.succeeded",
+        "cards that were not saved, and customer records",
         "setup_intent.requires_action",
         "setup_intent.canceled",
         "member.created",

@@ -7,11 +7,13 @@ object is read again before anything is done.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from quntedge.gateway.disputed import DisputeAlertSnapshot
 from quntedge.gateway.port import (
+    Contested,
     Envelope,
     EventKind,
     GatewayEvent,
@@ -26,10 +28,12 @@ from quntedge.gateway.port import (
 )
 from quntedge.gateway.whop.events import EVENT_TYPES, Family, canonical_name
 from quntedge.gateway.whop.fields import Fields, parse_instant, unusable, usable_id
+from quntedge.gateway.whop.shapes_dispute import alert_snapshot, case_snapshot, dispute_snapshot
 from quntedge.gateway.whop.shapes_invoice import invoice_snapshot
 from quntedge.gateway.whop.shapes_membership import membership_snapshot
 from quntedge.gateway.whop.shapes_payment import payment_snapshot
 from quntedge.gateway.whop.shapes_refund import refund_snapshot, refunded_payment_total
+from quntedge.gateway.whop.shapes_setup import setup_snapshot
 from quntedge.gateway.whop.statuses import ENDED_MEMBERSHIPS, VALID_MEMBERSHIPS, membership_status
 
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,100}")
@@ -61,6 +65,12 @@ _INVOICE_KINDS: Final[Mapping[InvoiceStatus, EventKind]] = {
     InvoiceStatus.PAST_DUE: EventKind.INVOICE_PAYMENT_FAILED,
     InvoiceStatus.UNCOLLECTIBLE: EventKind.INVOICE_ENDED,
     InvoiceStatus.VOID: EventKind.INVOICE_ENDED,
+}
+
+_CONTESTED: Final[Mapping[Family, Callable[[object], Contested]]] = {
+    Family.DISPUTE: dispute_snapshot,
+    Family.DISPUTE_ALERT: alert_snapshot,
+    Family.CASE: case_snapshot,
 }
 
 _REFUND_HINTS: Final = frozenset({EventKind.PAYMENT_REFUNDED, EventKind.PAYMENT_PARTIALLY_REFUNDED})
@@ -101,8 +111,13 @@ def normalise(document: object) -> GatewayEvent | IgnoredEvent:
         event = _payment_event(event_type, known.hint, data)
     elif family is Family.REFUND:
         event = _refund_event(event_type, known.hint, data)
-    else:
+    elif family is Family.INVOICE:
         event = _invoice_event(event_type, known.hint, data)
+    elif family is Family.SETUP:
+        # Believed as it is: all that follows from it is that the member's methods are read from Whop.
+        event = GatewayEvent(known.hint, event_type, setup_snapshot(data), trusted=True)
+    else:
+        event = _contested_event(event_type, known.hint, family, data)
     return replace(event, account_id=account_id, occurred_at=parse_instant(opened.get("timestamp")))
 
 
@@ -278,6 +293,13 @@ def _invoice_event(event_type: str, hint: EventKind, data: object) -> GatewayEve
     return GatewayEvent(kind, event_type, snapshot, trusted=agrees and snapshot.updated_at is not None)
 
 
-def _tells_age(snapshot: MembershipSnapshot | PaymentSnapshot) -> bool:
+def _contested_event(event_type: str, hint: EventKind, family: Family, data: object) -> GatewayEvent:
+    """Disputes, alerts and complaints. Their names tell nothing that the object does not."""
+    snapshot = _CONTESTED[family](data)
+    known = snapshot.status if not isinstance(snapshot, DisputeAlertSnapshot) else snapshot.kind
+    return GatewayEvent(hint, event_type, snapshot, trusted=known.value != "unknown" and _tells_age(snapshot))
+
+
+def _tells_age(snapshot: MembershipSnapshot | PaymentSnapshot | Contested) -> bool:
     """Only the native shape with its time of change can be ordered against what we already hold."""
     return snapshot.shape == "native" and snapshot.updated_at is not None

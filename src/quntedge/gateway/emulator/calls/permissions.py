@@ -48,6 +48,7 @@ RULES: dict[str, Rule] = {
     ),
     "dispute_alerts": Rule(("payment:dispute_alert:read",), ("payment:dispute",)),
     "disputes": Rule(("payment:dispute:read",), ("payment:dispute",)),
+    "financial_activity": Rule(("company:balance:read",), ("company:balance:read",)),
     "invoices": Rule(("invoice:basic:read",), ("invoice:update",), {"POST": ("invoice:create",)}),
     "members": Rule(("member:basic:read",), ("member:manage",)),
     "memberships": Rule(
@@ -65,6 +66,7 @@ RULES: dict[str, Rule] = {
     "payment_methods": Rule(("member:payment_methods:read",), ("member:payment_methods:manage",)),
     "payment_quotes": Rule(("payment:charge",), ("payment:charge",)),
     "payments": Rule(("payment:basic:read",), ("payment:manage",), {"POST": ("payment:charge",)}),
+    "payouts": Rule(("payout:withdrawal:read",), ("payout:withdraw_funds",)),
     "plans": _PLANS,
     "products": Rule(
         ("access_pass:basic:read",),

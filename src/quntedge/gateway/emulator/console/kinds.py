@@ -223,6 +223,13 @@ KINDS: tuple[Kind, ...] = (
         ),
     ),
     Kind(
+        "payouts",
+        "Payouts",
+        "payouts",
+        "payouts",
+        (("Created", _created), ("Amount", _text("amount")), ("Fee", _text("fee")), ("Status", _status)),
+    ),
+    Kind(
         "methods",
         "Payment methods",
         "methods",

@@ -24,10 +24,10 @@ _LONGEST_DELAY_SECONDS = 366 * 86_400
 
 async def pay(request: Request) -> Response:
     """Pays a checkout (or saves a card with one of mode `setup`) without its page. A 3-D Secure challenge is passed
-    unless `challenge` says otherwise; `promo_code` and `country` are what the buyer would have typed."""
+    unless `challenge` says otherwise; `expiry`, `promo_code` and `country` are what the buyer would have typed."""
     world, fields = world_of(request), await Fields.of(request)
     checkout_id, email = fields.needed_text("checkout_id"), fields.needed_text("email", longest=254)
-    number = fields.text("card") or "4242424242424242"
+    number, expiry = fields.text("card") or "4242424242424242", fields.text("expiry")
     name, code = fields.text("name", longest=100), fields.text("promo_code", longest=100)
     country = read_country(fields.text("country"))
     challenge = fields.choice("challenge", ("pass", "fail", "leave"), "pass")
@@ -39,7 +39,7 @@ async def pay(request: Request) -> Response:
         raise invalid("`email` is not an e-mail address.")
     at = world.now()
     try:
-        card = read_card(number, f"12/{(at.year + 3) % 100:02d}", "123", at)
+        card = read_card(number, expiry or f"12/{(at.year + 3) % 100:02d}", "123", at)
     except CardProblem as problem:
         raise invalid(str(problem)) from problem
     if checkout.plan_id is None:

@@ -68,6 +68,7 @@ def open_dispute(world: World, payment: Payment, complaint: Complaint, at: datet
         inquiry=complaint.inquiry,
         evidence_due_at=due_at,
         due_at=due_at,
+        withdrawn_at=None if complaint.inquiry else at,
     )
     world.store.add(world.store.tables.disputes, dispute)
     world.agenda.enter(due_at, Kind.DISPUTE, dispute.id)
@@ -160,6 +161,8 @@ def rule(world: World, dispute: Dispute, status: str, at: datetime) -> None:
         return
     if status.startswith("warning_") is not dispute.inquiry:
         raise conflict("Inquiries are closed with warning_closed, chargebacks are won, lost or prevented.")
+    if status == "won":
+        dispute.returned_at = at
     _move(world, dispute, status, at)
 
 
@@ -167,6 +170,7 @@ def _escalate(world: World, dispute: Dispute, at: datetime) -> None:
     if not dispute.inquiry:
         raise conflict("Only an inquiry can become a chargeback.")
     dispute.inquiry, dispute.evidence_submitted_at = False, None
+    dispute.withdrawn_at = at
     dispute.evidence_due_at = dispute.due_at = at + RESPONSE_WINDOW
     world.agenda.enter(dispute.due_at, Kind.DISPUTE, dispute.id)
     _move(world, dispute, "needs_response", at)

@@ -151,16 +151,16 @@ def _note(membership: Membership, reason: Reason) -> None:
 
 
 def pause(world: World, membership: Membership, at: datetime, until: datetime | None) -> None:
-    """Stops collection; the buyer keeps access. `until` resumes by itself.
+    """Stops collection; the buyer keeps access. `until` resumes by itself. One that is paused gets another end.
 
     Raises:
-        ApiFault: 409 unless it is running and not paused, 400 when `until` is past.
+        ApiFault: 409 unless it is running, 400 when `until` is past.
     """
-    if membership.status not in ("active", "trialing") or membership.paused_at is not None:
-        raise conflict("Only a running membership that is not paused can be paused.")
+    if membership.status not in ("active", "trialing"):
+        raise conflict("Only a running membership can be paused.")
     if until is not None and until <= at:
         raise bad_request("`until` must lie in the future.")
-    change(world, membership, at, paused_at=at, paused_until=until)
+    change(world, membership, at, paused_at=membership.paused_at or at, paused_until=until)
 
 
 def resume(world: World, membership: Membership, at: datetime) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from quntedge.gateway.emulator.config import EmulatorConfig
-from quntedge.gateway.emulator.rules.billing import DISPUTE_FEE, processing_fees
+from quntedge.gateway.emulator.rules.billing import ALERT_FEE, DISPUTE_FEE, processing_fees
 from quntedge.gateway.emulator.state.records import Method, Payment, Person, Refund
 from quntedge.gateway.emulator.state.store import Store
 from quntedge.gateway.emulator.wire.values import JsonObject, icons, iso, iso_or_none, money, money_or_none
@@ -185,6 +185,12 @@ class PaymentShapes:
             dispute = self._store.tables.disputes[found]
             if not dispute.inquiry and payment.total.currency == DISPUTE_FEE.currency:
                 lines.append((DISPUTE_FEE, "other_fee", "dispute_fee", "Dispute fee"))
+        if payment.dispute_alerted_at is not None and payment.total.currency == ALERT_FEE.currency:
+            lines += [
+                (ALERT_FEE, "other_fee", "dispute_alert_fee", "Dispute alert fee")
+                for alert in self._store.tables.dispute_alerts.values()
+                if alert.payment_id == payment.id and alert.fee_charged
+            ]
         return lines
 
     def fees(self, payment: Payment) -> list[JsonObject]:

@@ -26,6 +26,10 @@ class Dispute(Record):
     due_at: datetime | None = None
     """When the response window closes by itself; None once it cannot any more."""
     comments: list[dict[str, Any]] = field(default_factory=list)
+    withdrawn_at: datetime | None = None
+    """When the money was taken; None for an inquiry."""
+    returned_at: datetime | None = None
+    """When the money came back, because it was won."""
 
     @property
     def is_open(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from quntedge.gateway.emulator.state.finance_records import Adjustment, Payout
 from quntedge.gateway.emulator.state.money_records import Dispute, DisputeAlert, Quote, SetupIntent
 from quntedge.gateway.emulator.state.people_records import (
     ApiKey,
@@ -61,6 +62,8 @@ class Tables:
     dispute_alerts: dict[str, DisputeAlert] = field(default_factory=dict)
     setup_intents: dict[str, SetupIntent] = field(default_factory=dict)
     quotes: dict[str, Quote] = field(default_factory=dict)
+    payouts: dict[str, Payout] = field(default_factory=dict)
+    adjustments: dict[str, Adjustment] = field(default_factory=dict)
     tax_rates: dict[str, int] = field(default_factory=dict)
     """Basis points by lower-case country; other countries pay no tax."""
     tax_behavior: str = "exclusive"

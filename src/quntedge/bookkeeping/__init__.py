@@ -1,0 +1,1 @@
+"""What money events mean in the ledger."""

@@ -1,0 +1,362 @@
+"""Whether Whop, our records and the ledger agree: compare, look at what differs, explain it, close months."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Row
+
+from quntedge.commands.errors import Explained
+from quntedge.commands.operator import operator
+from quntedge.commands.output import CommandError, aside, moment, out, table
+from quntedge.commands.output import show as show_table
+from quntedge.commands.progress import shared
+from quntedge.commands.running import opened, run
+from quntedge.commands.times import parse_since
+from quntedge.kit.money import Money
+from quntedge.reconciliation import queries, runs
+from quntedge.reconciliation.errors import InvalidWindow
+from quntedge.reconciliation.queries import OPEN, CauseSum, Filter
+from quntedge.reconciliation.report import Report, html_of, report_of
+from quntedge.reconciliation.rules import BY_HAND, CAUSES, FEES_KNOWN_AFTER, Stage, bounds_of
+from quntedge.reconciliation.settling import Verdict
+from quntedge.wiring import Runtime
+
+DIFFERS = 2
+"""Exit code when something is still to be explained."""
+
+_LOOK_EVERY = 1.0
+_READING = {
+    Stage.PAYMENTS: "reading payments",
+    Stage.REFUNDS: "reading refunds",
+    Stage.MOVEMENTS: "reading movements",
+    Stage.PAYOUTS: "reading payouts",
+    Stage.COMPARE: "comparing",
+}
+
+app = typer.Typer(
+    cls=Explained,
+    invoke_without_command=True,
+    help="Compare money between Whop, our records and the ledger. Exit code 2 while something is unexplained.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, amounts in minor units.")]
+By = Annotated[str | None, typer.Option("--by", help="Your name in the books; by default your user name here.")]
+
+
+@app.callback()
+def reconcile(
+    context: typer.Context,
+    since: Annotated[
+        str | None, typer.Option(help="Everything created since: 2026-10-01, 2026-10-01T12:00Z, or 7d ago.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="And before; by default until a few minutes ago.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare a range, mend what can be mended, and show what is left. An interrupted comparison is ended first."""
+    if context.invoked_subcommand is not None:
+        return
+    if since is None:
+        raise typer.BadParameter("give the beginning of the range with --since, or one of the commands below.")
+    run(_reconcile(since, until, as_json))
+
+
+@app.command()
+def differences(
+    state: Annotated[
+        str, typer.Option(help=f"{OPEN}, repaired, {', '.join(BY_HAND)}, or all.", show_default=True)
+    ] = OPEN,
+    cause: Annotated[str | None, typer.Option(help=f"One of {', '.join(CAUSES)}.")] = None,
+    period: Annotated[str | None, typer.Option(help="Only of one month, such as 2026-10.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List differences, the oldest first."""
+    run(_differences(state, cause, period, limit, as_json))
+
+
+@app.command()
+def show(difference_id: Annotated[str, typer.Argument(help="Id of the difference, mdf_…")]) -> None:
+    """Show one difference."""
+    run(_show(difference_id))
+
+
+@app.command()
+def resolve(
+    difference_id: Annotated[str, typer.Argument(help="Id of the difference, mdf_…")],
+    as_: Annotated[
+        str, typer.Option("--as", help="explained, adjusted (posts it to the ledger) or accepted (a loss).")
+    ],
+    note: Annotated[str, typer.Option(help="Why, in a sentence.")],
+    by: By = None,
+) -> None:
+    """Say what became of a difference. It is not found again unless something about it changes."""
+    run(_resolve(difference_id, Verdict(as_, note, _person(by))))
+
+
+@app.command("list")
+def list_(limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 20) -> None:
+    """List comparisons, the newest first."""
+    run(_list(limit))
+
+
+@app.command()
+def close(
+    period: Annotated[str, typer.Argument(help="The month, such as 2026-10.")],
+    by: By = None,
+) -> None:
+    """Compare a whole month and close it. Refused while anything of it is unexplained."""
+    run(_close(period, _person(by)))
+
+
+@app.command()
+def report(
+    out_file: Annotated[Path, typer.Option("--out", help="Where to write the page.", dir_okay=False, writable=True)],
+    run_id: Annotated[str | None, typer.Option("--run", help="The comparison; by default the last one.")] = None,
+) -> None:
+    """Write a comparison as a page for the browser or the printer."""
+    run(_report(out_file, run_id))
+
+
+def _write(out_file: Path, found: Report) -> None:
+    out_file.write_text(html_of(found), "utf-8")
+    out().print(f"{out_file} shows {found.run.id}.")
+
+
+async def _reconcile(since: str, until: str | None, as_json: bool) -> None:
+    async with opened() as runtime:
+        now = runtime.clock.now()
+        begin, end = parse_since(since, now), None if until is None else parse_since(until, now)
+        found = await _report_of(runtime, await _compare(runtime, begin, end))
+    if as_json:
+        out().print(json.dumps(_document(found), indent=2))
+    else:
+        _print(found)
+    if not found.agrees:
+        raise typer.Exit(DIFFERS)
+
+
+async def _compare(runtime: Runtime, since: datetime, until: datetime | None) -> str:
+    """A whole run, after whatever was left unfinished; its id."""
+    service = runtime.services.reconciliation.service
+    async with runtime.units() as unit:
+        left = await queries.running(unit)
+    if left is not None:
+        aside(f"The comparison {left.id} was begun and is not done: it is ended first.")
+        await _follow(runtime, left.id)
+    run_id = await service.begin(since, until, trigger="manual", requested_by=_person(None))
+    await _follow(runtime, run_id)
+    return run_id
+
+
+async def _follow(runtime: Runtime, run_id: str) -> None:
+    """Works on a run, and waits where it has to, until it is over. Raises `CommandError` when it failed."""
+    with shared("Comparing") as advance:
+        while True:
+            row = await runtime.services.reconciliation.service.work(
+                run_id, lambda stage, share, rows: advance(share, f"{_READING[stage]}, {rows:,} rows read")
+            )
+            if row.state != "running":
+                break
+            # Somebody else works on it, or Whop told us to come back later.
+            await asyncio.sleep(_LOOK_EVERY)
+    if row.state == "failed":
+        raise CommandError(f"The comparison {run_id} was interrupted too often; the last reason was {row.error}.")
+
+
+async def _report_of(runtime: Runtime, run_id: str) -> Report:
+    async with runtime.units() as unit:
+        return await report_of(unit, run_id, runtime.settings.product_name)
+
+
+def _print(found: Report) -> None:
+    sides = table("Measure", "Currency", "Objects", "Gateway", "Records", "Ledger", "Unexplained")
+    for row in found.sums:
+        sides.add_row(
+            row.measure.replace("_", " "),
+            row.currency.upper(),
+            f"{row.objects:,}",
+            _amount(row.gateway_minor, row.currency),
+            _amount(row.recorded_minor, row.currency),
+            _amount(row.ledger_minor, row.currency),
+            _amount(row.unexplained_minor, row.currency),
+        )
+    show_table(sides)
+    if not found.run.feed_read:
+        aside("Whop does not let this key read its movements: fees and disputes were not compared with it.")
+    took = timedelta(milliseconds=found.run.worked_milliseconds).total_seconds()
+    out().print(
+        f"\n{found.run.id}: {found.run.compared:,} objects compared, {found.run.rows_read:,} rows read,"
+        f" {found.run.found:,} found, {found.run.repaired:,} mended, {took:.1f} s."
+    )
+    if not found.causes:
+        out().print("Nothing is unexplained.")
+        return
+    causes = table("Cause", "Currency", "Open", "Net", "Whatever the sign")
+    for cause in found.causes:
+        causes.add_row(
+            cause.cause.replace("_", " "),
+            cause.currency.upper(),
+            f"{cause.count:,}",
+            _amount(cause.amount_minor, cause.currency),
+            _amount(cause.gross_minor, cause.currency),
+        )
+    out().print()
+    show_table(causes)
+    out().print("`quntedge reconcile differences` lists them.")
+
+
+async def _differences(state: str, cause: str | None, period: str | None, limit: int, as_json: bool) -> None:
+    known = (OPEN, "repaired", *BY_HAND, "all")
+    if state not in known:
+        raise typer.BadParameter(f"{state!r} is no state; write one of {', '.join(known)}.")
+    if cause is not None and cause not in CAUSES:
+        raise typer.BadParameter(f"{cause!r} is no cause; write one of {', '.join(CAUSES)}.")
+    async with opened() as runtime, runtime.units() as unit:
+        which = Filter(state=None if state == "all" else state, cause=cause, period=period)
+        page = await queries.differences(unit, which, None, limit)
+        now = runtime.clock.now()
+    if as_json:
+        out().print(json.dumps([_row(row) for row in page.data], indent=2))
+        return
+    if not page.data:
+        out().print("No difference matches.")
+        return
+    shown = table("Difference", "Cause", "Measure", "Object", "Amount", "Days", "Owner", "State")
+    for row in page.data:
+        shown.add_row(
+            row.id, row.cause, row.measure, row.object_id, str(Money(row.amount_minor, row.currency)),
+            str((now - row.first_seen_at).days), row.owner, row.resolution or OPEN,
+        )  # fmt: skip
+    show_table(shown)
+
+
+async def _show(difference_id: str) -> None:
+    async with opened() as runtime, runtime.units() as unit:
+        row = await queries.difference(unit, difference_id)
+    _print_one(row)
+
+
+async def _resolve(difference_id: str, verdict: Verdict) -> None:
+    async with opened() as runtime, runtime.units() as unit:
+        row = await runtime.services.reconciliation.settling.resolve(unit, difference_id, verdict)
+        await unit.commit()
+    out().print(f"{row.id} is {row.resolution}.")
+
+
+async def _list(limit: int) -> None:
+    async with opened() as runtime, runtime.units() as unit:
+        page = await queries.runs(unit, None, limit)
+    if not page.data:
+        out().print("Nothing has been compared yet.")
+        return
+    shown = table("Comparison", "Begun (UTC)", "State", "From", "Until", "Compared", "Found", "Mended", "By")
+    for row in page.data:
+        shown.add_row(
+            row.id, moment(row.started_at), row.state if row.state != "running" else row.stage, moment(row.since),
+            moment(row.until), f"{row.compared:,}", f"{row.found:,}", f"{row.repaired:,}", row.requested_by,
+        )  # fmt: skip
+    show_table(shown)
+
+
+async def _close(period: str, by: str) -> None:
+    try:
+        since, until = bounds_of(period)
+    except ValueError as error:
+        raise InvalidWindow("A period is a month such as 2026-10.") from error
+    async with opened() as runtime:
+        ready = until + FEES_KNOWN_AFTER
+        if runtime.clock.now() < ready:
+            raise CommandError(f"{period} can be closed from {ready.astimezone(UTC):%Y-%m-%d} on: fees come later.")
+        await _compare(runtime, since, until)
+        async with runtime.units() as unit:
+            await runtime.services.reconciliation.settling.close(unit, period, by)
+            await unit.commit()
+    out().print(f"{period} is closed.")
+
+
+async def _report(out_file: Path, run_id: str | None) -> None:
+    async with opened() as runtime:
+        async with runtime.units() as unit:
+            if run_id is None:
+                newest = (await queries.runs(unit, None, 1)).data
+                if not newest:
+                    raise CommandError("Nothing has been compared yet; `quntedge reconcile --since …` does.")
+                run_id = newest[0].id
+            await runs.get(unit, run_id)
+        found = await _report_of(runtime, run_id)
+    _write(out_file, found)
+
+
+def _print_one(row: Row[Any]) -> None:
+    sides = {
+        "gateway": _amount(row.gateway_minor, row.currency),
+        "records": _amount(row.recorded_minor, row.currency),
+        "ledger": _amount(row.ledger_minor, row.currency),
+    }
+    facts = {
+        "difference": row.id,
+        "object": f"{row.object_kind} {row.object_id}",
+        "payment": row.transaction_id,
+        "cause": row.cause,
+        "detail": row.detail,
+        "measure": row.measure,
+        **sides,
+        "amount": str(Money(row.amount_minor, row.currency)),
+        "month": row.period,
+        "seen first": moment(row.first_seen_at),
+        "seen last": moment(row.last_seen_at),
+        "owner": row.owner,
+        "state": row.resolution or OPEN,
+        "resolved": row.resolved_at and f"{moment(row.resolved_at)} by {row.resolved_by}",
+        "note": row.note,
+    }
+    for name, value in facts.items():
+        if value:
+            out().print(f"{name:<12} {value}")
+
+
+def _document(found: Report) -> dict[str, Any]:
+    """The report for programs."""
+    return {
+        "run": _row(found.run),
+        "agrees": found.agrees,
+        "sums": [_row(row) for row in found.sums],
+        "open": [_cause(cause) for cause in found.causes],
+    }
+
+
+def _row(row: Row[Any]) -> dict[str, Any]:
+    values = dict(row._mapping)
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
+
+
+def _cause(cause: CauseSum) -> dict[str, Any]:
+    return {
+        "cause": cause.cause,
+        "currency": cause.currency,
+        "count": cause.count,
+        "amount_minor": cause.amount_minor,
+        "gross_minor": cause.gross_minor,
+    }
+
+
+def _amount(minor: int | None, currency: str) -> str:
+    return "–" if minor is None else Money(minor, currency).to_major_text()
+
+
+def _person(by: str | None) -> str:
+    if by is None:
+        return operator()
+    name = by.strip()
+    if not 1 <= len(name) <= 100:
+        raise typer.BadParameter("a name has 1 to 100 characters.")
+    return f"staff:{name}@cli"
+
+
+def register(parent: typer.Typer) -> None:
+    """Adds these commands."""
+    parent.add_typer(app, name="reconcile")

@@ -1,0 +1,1 @@
+"""Disputes and alerts: deadlines, evidence, outcomes."""

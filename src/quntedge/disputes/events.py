@@ -1,0 +1,45 @@
+"""Facts about disputes that other parts act upon."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeMoved:
+    """A dispute was opened or came to another status. Amounts in minor units of `currency`.
+
+    `withdrawn_minor` is what the gateway holds back because of it after this move (0 for inquiries and once it is won),
+    `before_withdrawn_minor` what it held back before; `fee_minor` and `before_fee_minor` likewise.
+    """
+
+    dispute_id: str
+    transaction_id: str
+    user_id: str
+    subscription_id: str | None
+    whop_dispute_id: str
+    currency: str
+    amount_minor: int
+    withdrawn_minor: int
+    before_withdrawn_minor: int
+    fee_minor: int
+    before_fee_minor: int
+    inquiry: bool
+    before_status: str | None
+    status: str
+    opened: bool
+    lost: bool
+    won: bool
+    evidence_due_at: datetime | None
+    occurred_at: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisputedEndFailed:
+    """A subscription was to end because of a dispute, and the gateway did not end it."""
+
+    dispute_id: str
+    transaction_id: str
+    subscription_id: str
+    user_id: str
+    reason: str

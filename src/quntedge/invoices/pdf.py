@@ -1,0 +1,211 @@
+"""Documents as PDF/A-3 files with the structured data inside. The same document gives the same bytes."""
+
+import asyncio
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any, Final
+
+import typst
+
+from quntedge.invoices.documents import Document
+from quntedge.invoices.errors import DocumentFailed
+from quntedge.invoices.facturx import FILE_NAME, Structured, local_day, structured
+from quntedge.invoices.glyphs import Glyphs
+from quntedge.invoices.lines import Line
+from quntedge.invoices.parties import BuyerDetails, Seller, country_name
+from quntedge.invoices.words import words
+from quntedge.invoices.xmp import UnexpectedPdf, declare_facturx
+from quntedge.kit.dates import day
+from quntedge.kit.logging import get_logger
+from quntedge.kit.money import Money
+
+_HERE = Path(__file__).parent
+FONTS = tuple(sorted((_HERE / "fonts").glob("*.ttf")))
+_TEMPLATE = _HERE / "templates" / "document.typ"
+_LOGO = _HERE / "templates" / "logo.svg"
+_STANDARD: Final = "a-3b"
+
+log = get_logger(__name__)
+
+
+class PdfMaker:
+    """Compiles documents, one after the other in a thread of its own: a page takes milliseconds, not the event loop."""
+
+    def __init__(self) -> None:
+        self._glyphs = Glyphs(list(FONTS))
+        self._logo = _LOGO.read_text(encoding="utf-8")
+        self._compiler: typst.Compiler | None = None
+        self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="invoices-pdf")
+
+    async def make(self, document: Document) -> bytes:
+        """The document as a file. Raises `DocumentFailed`."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.compile, document)
+
+    def close(self) -> None:
+        """Ends the thread; what is being made is finished first."""
+        self._thread.shutdown()
+
+    def compile(self, document: Document) -> bytes:
+        """The document as a file, made here and now. Raises `DocumentFailed`."""
+        told = structured(document)
+        try:
+            return self._compile(document, told)
+        except (typst.TypstError, UnexpectedPdf) as error:
+            log.exception("invoice.document_failed", number=document.number)
+            raise DocumentFailed("Try again later; if it fails again, write to us.") from error
+
+    def _compile(self, document: Document, told: Structured | None) -> bytes:
+        inputs = {"document": json.dumps(self._content(document, told), ensure_ascii=False)}
+        with self._lock:
+            made = self._held().compile(
+                format="pdf",
+                sys_inputs=inputs,
+                pdf_standards=[_STANDARD],
+                timestamp=datetime.combine(document.issued_on, time(), UTC),
+            )
+        if not isinstance(made, bytes):
+            raise TypeError("a PDF is one file")
+        return made if told is None else declare_facturx(made, file_name=FILE_NAME, level=told.profile.level)
+
+    def _held(self) -> typst.Compiler:
+        """The compiler, with the template and the fonts read once; made with the first document."""
+        if self._compiler is None:
+            fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[_HERE / "fonts"])
+            self._compiler = typst.Compiler(
+                input=_TEMPLATE, root=_TEMPLATE.parent, font_paths=fonts, ignore_system_fonts=True
+            )
+        return self._compiler
+
+    def _content(self, document: Document, told: Structured | None) -> dict[str, Any]:
+        """What the template reads; all text is made of characters that the fonts have."""
+        content = _content(document)
+        shown: dict[str, Any] = self._shown(content)
+        return shown | {
+            "logo": self._logo,
+            "structured": None if told is None else told.xml.decode(),
+            "date": content["date"],
+        }
+
+    def _shown(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._glyphs.shown(value)
+        if isinstance(value, dict):
+            return {name: self._shown(part) for name, part in value.items()}
+        return [self._shown(part) for part in value] if isinstance(value, list) else value
+
+
+def _content(document: Document) -> dict[str, Any]:
+    text, language = words(document.language), document.language
+    heading = text[document.kind]
+    facts = [(text["number"], document.number), (text["issued"], day(document.issued_on, language))]
+    if document.payment_reference:
+        facts.append((text["payment"], document.payment_reference))
+    total = {"invoice": "total", "credit_note": "total_credit", "cancellation": "total_cancelled"}[document.kind]
+    return {
+        "language": language,
+        "title": f"{heading} {document.number}",
+        "heading": heading,
+        "date": {
+            "year": document.issued_on.year,
+            "month": document.issued_on.month,
+            "day": document.issued_on.day,
+        },
+        "facts": [{"label": label, "value": value} for label, value in facts],
+        "seller": {"caption": text["from"], "name": document.seller.name, "lines": _seller_lines(document)},
+        "buyer": {
+            "caption": text["to"],
+            "name": document.buyer.title or text["customer"].format(id=document.buyer_id),
+            "lines": _buyer_lines(document),
+        },
+        "words": {"description": text["description"], "amount": text["amount"]},
+        "lines": [_line(line, document) for line in document.lines if line.kind != "tax"],
+        "sums": _sums(document),
+        "total": {"label": text[total], "amount": _amount(document.total, document)},
+        "notes": _notes(document),
+        "footer": _footer(document.seller),
+        "page": text["page"],
+    }
+
+
+def _line(line: Line, document: Document) -> dict[str, Any]:
+    detail = None
+    if line.period_start is not None and line.period_end is not None:
+        days = (local_day(moment, document.seller) for moment in (line.period_start, line.period_end))
+        detail = " – ".join(day(one, document.language) for one in days)
+    return {"label": line.label, "detail": detail, "amount": _amount(line.amount, document)}
+
+
+def _sums(document: Document) -> list[dict[str, str]]:
+    text = words(document.language)
+    rows = []
+    for line in document.lines:
+        if line.kind == "tax":
+            rate = _percent(line.tax_basis_points or 0, document.language)
+            rows.append({"label": f"{line.label} ({rate})", "amount": _amount(line.amount, document)})
+    return [{"label": text["net"], "amount": _amount(document.net, document)}, *rows] if rows else []
+
+
+def _percent(basis_points: int, language: str) -> str:
+    whole, rest = divmod(basis_points, 100)
+    fraction = f"{rest:02d}".rstrip("0")
+    mark = "," if language == "fr" else "."
+    number = f"{whole}{mark}{fraction}" if fraction else str(whole)
+    return f"{number}\u00a0%" if language == "fr" else f"{number}%"
+
+
+def _amount(amount: Money, document: Document) -> str:
+    """An amount as people of this language write it. The sign is a true minus, as wide as the digits."""
+    return amount.format(document.language).replace("-", "\u2212")
+
+
+def _notes(document: Document) -> list[str]:
+    text, language = words(document.language), document.language
+    notes = []
+    if document.paid_on is not None:
+        notes.append(text["paid_in_full"].format(date=day(document.paid_on, language)))
+    if document.corrects is not None:
+        notes.append(
+            text["cancels" if document.kind == "cancellation" else "corrects"].format(
+                number=document.corrects.invoice_number,
+                date=day(document.corrects.invoice_date, language),
+                credit_number=document.corrects.credit_number,
+            )
+        )
+    if document.reverse_charge:
+        notes.append(text["reverse_charge"])
+    if document.seller.note:
+        notes.append(document.seller.note)
+    return notes
+
+
+def _seller_lines(document: Document) -> list[str]:
+    seller = document.seller
+    lines = _address(seller, document.language)
+    if seller.vat_id:
+        lines.append(words(document.language)["vat_id"].format(number=seller.vat_id))
+    return lines
+
+
+def _buyer_lines(document: Document) -> list[str]:
+    buyer = document.buyer
+    lines = [buyer.name] if buyer.company and buyer.name else []
+    lines += _address(buyer, document.language)
+    if buyer.vat_id:
+        lines.append(words(document.language)["vat_id"].format(number=buyer.vat_id))
+    if buyer.email:
+        lines.append(buyer.email)
+    return lines
+
+
+def _address(held: Seller | BuyerDetails, language: str) -> list[str]:
+    town = " ".join(part for part in (held.postcode, held.city) if part)
+    parts = (held.line1, held.line2, town, country_name(held.country, language))
+    return [part for part in parts if part]
+
+
+def _footer(seller: Seller) -> str:
+    return " · ".join(part for part in (seller.name, seller.registration, seller.email) if part)

@@ -1,0 +1,1 @@
+"""Moving subscribers to a new version of their plan."""

@@ -1,0 +1,1 @@
+"""What something costs, line by line. Pure."""

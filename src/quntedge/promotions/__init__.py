@@ -1,0 +1,1 @@
+"""Promotions and their codes: terms, reservations, uses."""

@@ -1,0 +1,1 @@
+"""Comparing payments, ledger and gateway, money for money."""

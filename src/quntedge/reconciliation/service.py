@@ -1,0 +1,254 @@
+"""ReconciliationService: reads what the gateway says of money, compares it with our records and the ledger, mends what
+can be mended, and says what is left.
+
+A run goes on in small transactions, each of which notes how far it has come: whatever ends the process, another one
+goes on there. No transaction is open while the gateway is asked.
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Row
+
+from quntedge.gateway.errors import GatewayError, GatewayRateLimited, GatewayRejected
+from quntedge.gateway.finance import FinanceActs, PayoutSnapshot
+from quntedge.kit.crypto import random_token
+from quntedge.kit.logging import get_logger
+from quntedge.kit.metrics import MONEY_DIFFERENCES_OPEN
+from quntedge.reconciliation import queries, runs, statement
+from quntedge.reconciliation.comparing import Attempt, Slice, attempt_of, compare
+from quntedge.reconciliation.errors import RunUnderWay
+from quntedge.reconciliation.repairs import Repairs
+from quntedge.reconciliation.rules import NIGHTLY_WINDOW, SETTLING, Repair, Sides, Stage, slices
+from quntedge.reconciliation.runs import Step, TakenOver, Wish
+from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+
+EVERY: Final = timedelta(hours=24)
+AFTER_TROUBLE: Final = timedelta(minutes=5)
+MOST_INTERRUPTIONS: Final = 100
+"""A run that was interrupted this often fails: the nightly one begins anew the next day."""
+
+_ORDER: Final = (Stage.PAYMENTS, Stage.REFUNDS, Stage.MOVEMENTS, Stage.PAYOUTS, Stage.COMPARE)
+
+T = TypeVar("T")
+Progress = Callable[[Stage, float, int], None]
+"""Told after each step: the stage, how much of the run is done (0 to 1), and rows read so far."""
+
+log = get_logger(__name__)
+
+
+def _nobody(stage: Stage, share: float, rows: int) -> None:
+    """Nobody watches."""
+
+
+class ReconciliationService:
+    """Begins runs and works on them. Any number of processes may; each run has one at a time."""
+
+    def __init__(self, units: UnitOfWorkFactory, gateway: FinanceActs, repairs: Repairs) -> None:
+        self._units = units
+        self._gateway = gateway
+        self.repairs = repairs
+        self._holder = f"{os.getpid()}-{random_token(9)}"
+
+    async def begin(self, since: datetime, until: datetime | None, *, trigger: str, requested_by: str) -> str:
+        """Makes a run of what was created from `since` until `until` (None: a few minutes ago); its id.
+
+        Raises `InvalidWindow`, and `RunUnderWay` while another one is not done.
+        """
+        async with self._units() as unit:
+            run_id = await self.wish(unit, since, until, trigger=trigger, requested_by=requested_by)
+            await unit.commit()
+        return run_id
+
+    @staticmethod
+    async def wish(
+        unit: UnitOfWork, since: datetime, until: datetime | None, *, trigger: str, requested_by: str
+    ) -> str:
+        """As `begin`, in the caller's unit of work: a worker's sweep takes it up."""
+        end = until or unit.clock.now() - SETTLING
+        return await runs.begin(unit, Wish(since, end, trigger, requested_by))
+
+    async def work_due(self) -> int:
+        """For a sweep: goes on with a run that somebody left or asked for, or begins the nightly one; 1 if it did.
+
+        The first one is begun a day after the first payment.
+        """
+        async with self._units() as unit:
+            now = unit.clock.now()
+            run_id = await runs.due(unit)
+            last = await runs.last_nightly(unit) or await queries.first_payment_at(unit)
+            under_way = await queries.running(unit)
+        if run_id is None and under_way is None and last is not None and last <= now - EVERY:
+            try:
+                run_id = await self.begin(now - NIGHTLY_WINDOW, None, trigger="nightly", requested_by="schedule")
+            except RunUnderWay:
+                # Another process was faster.
+                return 0
+        if run_id is None:
+            return 0
+        await self.work(run_id)
+        return 1
+
+    async def work(self, run_id: str, progress: Progress = _nobody) -> Row[Any]:
+        """Goes on with a run until it is done or has to wait; its row then.
+
+        It waits (`resume_at`) while the gateway has no time for us or is away, and is left alone when somebody else
+        works on it. What was not foreseen ends the attempt the same way, and is raised.
+        """
+        async with self._units() as unit:
+            mine = await runs.claim(unit, run_id, self._holder)
+            await unit.commit()
+        if mine:
+            await self._attempt(run_id, progress)
+        async with self._units() as unit:
+            return await runs.get(unit, run_id)
+
+    async def _attempt(self, run_id: str, progress: Progress) -> None:
+        begun = time.monotonic()
+        try:
+            await self._go_on(run_id, progress)
+        except TakenOver:
+            log.warning("reconciliation.taken_over", run_id=run_id)
+        except GatewayRateLimited as error:
+            await self._interrupt(run_id, begun, timedelta(seconds=max(1.0, error.retry_after_seconds)), error.code)
+        except GatewayError as error:
+            log.warning("reconciliation.interrupted", run_id=run_id, error=error.code)
+            await self._interrupt(run_id, begun, AFTER_TROUBLE, error.code)
+        except BaseException as error:
+            # Also when the process is being stopped: whoever comes next need not wait for the lease to end.
+            await self._interrupt(run_id, begun, AFTER_TROUBLE, type(error).__name__)
+            raise
+        else:
+            await self._end(run_id, begun)
+
+    async def _go_on(self, run_id: str, progress: Progress) -> None:
+        async with self._units() as unit:
+            run = await runs.get(unit, run_id)
+        stage, position, feed, rows = Stage(run.stage), run.position, run.feed_read, run.rows_read
+        while stage is not Stage.DONE:
+            for since, until in slices(position, self._end_of(run, stage)):
+                if stage is Stage.COMPARE:
+                    await self._compare(run, since, until, feed)
+                else:
+                    counted, told = await self._read(run, stage, since, until)
+                    rows, feed = rows + counted, feed and told
+                progress(stage, _share(run, stage, until), rows)
+            stage, position = _after(stage), run.since
+            await self._note(run.id, Step(stage, position, feed))
+
+    def _end_of(self, run: Row[Any], stage: Stage) -> datetime:
+        """Movements are posted after what they are about: fees of the last days are read up to now."""
+        end: datetime = run.until
+        if stage is not Stage.MOVEMENTS:
+            return end
+        return max(end, min(self._units.clock.now(), end + NIGHTLY_WINDOW))
+
+    async def _read(self, run: Row[Any], stage: Stage, since: datetime, until: datetime) -> tuple[int, bool]:
+        """Reads one slice from the gateway, page by page; how many rows, and whether it let us."""
+        pages, keep = self._source(stage, since, until)
+        counted = 0
+        try:
+            async for page in pages:
+                async with self._units() as unit:
+                    rows = await keep(unit, page)
+                    # Until the slice is complete the position stays where it is: whoever goes on reads it from its
+                    # beginning, which changes nothing.
+                    await runs.move(unit, run.id, self._holder, Step(stage, since, rows=rows))
+                    await unit.commit()
+                counted += rows
+        except GatewayRejected as error:
+            if stage not in (Stage.MOVEMENTS, Stage.PAYOUTS):
+                raise
+            # A key without the permission to read balances: what only they tell is not compared.
+            log.warning("reconciliation.not_permitted", run_id=run.id, stage=stage.value, error=error.code)
+            await self._note(run.id, Step(stage, until, feed=stage is not Stage.MOVEMENTS))
+            return counted, stage is not Stage.MOVEMENTS
+        await self._note(run.id, Step(stage, until))
+        return counted, True
+
+    def _source(
+        self, stage: Stage, since: datetime, until: datetime
+    ) -> tuple[AsyncIterator[list[Any]], Callable[[UnitOfWork, list[Any]], Awaitable[int]]]:
+        if stage is Stage.PAYMENTS:
+            return self._gateway.payments_between(since, until), statement.keep_payments
+        if stage is Stage.REFUNDS:
+            return self._gateway.refunds_between(since, until), statement.keep_refunds
+        if stage is Stage.MOVEMENTS:
+            return self._gateway.movements_between(since, until), statement.keep_movements
+        return self._gateway.payouts_between(since, until), self._keep_payouts
+
+    async def _keep_payouts(self, unit: UnitOfWork, page: list[PayoutSnapshot]) -> int:
+        counted = await statement.keep_payouts(unit, page)
+        await self.repairs.post_payouts(unit, [payout.payout_id for payout in page])
+        return counted
+
+    async def _compare(self, run: Row[Any], since: datetime, until: datetime, feed: bool) -> None:
+        """Compares one slice; what can be mended is mended, and the slice compared again."""
+        piece = Slice(run.id, run.started_at, since, until, feed)
+        tried: set[Attempt] = set()
+        # What is read again may show what else is to be posted, so several rounds may be needed; what did not help
+        # is not tried again.
+        while repairs := await self._compare_once(run, piece, tried):
+            await self.repairs.mend(repairs)
+            tried.update(attempt_of(repair, sides) for repair, sides in repairs)
+
+    async def _compare_once(self, run: Row[Any], piece: Slice, tried: set[Attempt]) -> list[tuple[Repair, Sides]]:
+        async with self._units() as unit:
+            outcome = await compare(unit, piece, tried)
+            again = bool(outcome.repairs)
+            step = Step(
+                Stage.COMPARE,
+                piece.since if again else piece.until,
+                compared=0 if again else outcome.compared,
+                found=outcome.found,
+                repaired=outcome.closed,
+            )
+            await runs.move(unit, run.id, self._holder, step)
+            await unit.commit()
+        return outcome.repairs
+
+    async def _note(self, run_id: str, step: Step) -> None:
+        async with self._units() as unit:
+            await runs.move(unit, run_id, self._holder, step)
+            await unit.commit()
+
+    async def _interrupt(self, run_id: str, begun: float, wait: timedelta, error: str) -> None:
+        worked = _milliseconds(begun)
+        async with self._units() as unit:
+            run = await runs.get(unit, run_id)
+            if run.interruptions >= MOST_INTERRUPTIONS and run.holder == self._holder:
+                await runs.end(unit, run_id, self._holder, state="failed", worked=worked, error=error)
+            else:
+                resume_at = unit.clock.now() + wait
+                await runs.interrupt(unit, run_id, self._holder, resume_at=resume_at, error=error, worked=worked)
+            await unit.commit()
+
+    async def _end(self, run_id: str, begun: float) -> None:
+        async with self._units() as unit:
+            await runs.end(unit, run_id, self._holder, state="done", worked=_milliseconds(begun), error=None)
+            open_count = await queries.count_open(unit)
+            run = await runs.get(unit, run_id)
+            await unit.commit()
+        MONEY_DIFFERENCES_OPEN.set(open_count)
+        log.info(
+            "reconciliation.done", run_id=run_id, rows=run.rows_read, found=run.found, repaired=run.repaired,
+            open=open_count,
+        )  # fmt: skip
+
+
+def _after(stage: Stage) -> Stage:
+    following = (*_ORDER[1:], Stage.DONE)
+    return following[_ORDER.index(stage)]
+
+
+def _share(run: Row[Any], stage: Stage, position: datetime) -> float:
+    """How much of the run is done. Stages count alike."""
+    done: float = min(1.0, (position - run.since) / (run.until - run.since))
+    return (_ORDER.index(stage) + done) / len(_ORDER)
+
+
+def _milliseconds(begun: float) -> int:
+    return int((time.monotonic() - begun) * 1000)

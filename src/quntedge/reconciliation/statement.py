@@ -1,0 +1,126 @@
+"""The gateway's statement: what it lists of money, kept page by page as it was read."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import FromClause
+
+from quntedge.gateway.finance import Movement, PayoutSnapshot, PayoutStatus
+from quntedge.gateway.port import PaymentSnapshot, PaymentStatus, RefundSnapshot, RefundStatus
+from quntedge.reconciliation.models import GatewayMovement, GatewayRecord
+from quntedge.storage.rows import insert_rows
+from quntedge.storage.unit_of_work import UnitOfWork
+
+_LEFT: Final = frozenset(
+    {PayoutStatus.REQUESTED, PayoutStatus.IN_REVIEW, PayoutStatus.PROCESSING, PayoutStatus.COMPLETED}
+)
+"""Payouts whose money has left the balance: it is under way, or there."""
+
+_RECORD_CHANGES: Final = ("status", "counted", "amount_minor", "tax_minor", "fee_minor", "settled_at")
+Rows = dict[str, dict[str, Any]]
+
+
+async def keep_payments(unit: UnitOfWork, page: Iterable[PaymentSnapshot]) -> int:
+    """Keeps a page of payments; how many there were. What was never given an amount came to nothing."""
+    now = unit.clock.now()
+    rows: Rows = {}
+    for payment in page:
+        collected = payment.status is PaymentStatus.PAID
+        rows[payment.payment_id] = {
+            "id": payment.payment_id,
+            "kind": "payment",
+            "payment_id": None,
+            "status": payment.raw_status,
+            "counted": collected,
+            "currency": payment.currency,
+            "amount_minor": payment.total.amount_minor if payment.total else 0,
+            "tax_minor": payment.tax.amount_minor if payment.tax else 0,
+            "fee_minor": 0,
+            "occurred_at": payment.created_at or payment.paid_at or now,
+            "settled_at": payment.paid_at if collected else None,
+            "gateway_updated_at": payment.updated_at,
+            "seen_at": now,
+        }
+    return await _keep_records(unit, rows)
+
+
+async def keep_refunds(unit: UnitOfWork, page: Iterable[RefundSnapshot]) -> int:
+    """Keeps a page of refunds; how many there were."""
+    now = unit.clock.now()
+    rows: Rows = {}
+    for refund in page:
+        counted = refund.status is RefundStatus.SUCCEEDED
+        rows[refund.refund_id] = {
+            "id": refund.refund_id,
+            "kind": "refund",
+            "payment_id": refund.payment_id,
+            "status": refund.raw_status,
+            "counted": counted,
+            "currency": refund.amount.currency,
+            "amount_minor": refund.amount.amount_minor,
+            "tax_minor": 0,
+            "fee_minor": 0,
+            "occurred_at": refund.created_at or now,
+            "settled_at": refund.updated_at if counted else None,
+            "gateway_updated_at": refund.updated_at,
+            "seen_at": now,
+        }
+    return await _keep_records(unit, rows)
+
+
+async def keep_payouts(unit: UnitOfWork, page: Iterable[PayoutSnapshot]) -> int:
+    """Keeps a page of payouts; how many there were. `amount_minor` is what is to reach the bank."""
+    now = unit.clock.now()
+    rows: Rows = {}
+    for payout in page:
+        net = payout.amount - payout.fee
+        rows[payout.payout_id] = {
+            "id": payout.payout_id,
+            "kind": "payout",
+            "payment_id": None,
+            "status": payout.raw_status,
+            "counted": payout.status in _LEFT,
+            "currency": net.currency,
+            "amount_minor": net.amount_minor,
+            "tax_minor": 0,
+            "fee_minor": payout.fee.amount_minor,
+            "occurred_at": payout.created_at,
+            "settled_at": payout.returned_at or payout.arrives_at,
+            "gateway_updated_at": None,
+            "seen_at": now,
+        }
+    return await _keep_records(unit, rows)
+
+
+async def keep_movements(unit: UnitOfWork, page: Iterable[Movement]) -> int:
+    """Keeps a page of movements; how many there were. What was posted once stays as it is."""
+    now = unit.clock.now()
+    rows: Rows = {
+        movement.movement_id: {
+            "id": movement.movement_id,
+            "line_type": movement.line_type,
+            "kind": movement.kind.value,
+            "payment_id": movement.payment_id,
+            "source_id": movement.source_id,
+            "currency": movement.amount.currency,
+            "amount_minor": movement.amount.amount_minor,
+            "residue": movement.residue,
+            "posted_at": movement.posted_at,
+            "seen_at": now,
+        }
+        for movement in page
+    }
+    await _keep(unit, GatewayMovement.__table__, rows, ("kind", "amount_minor", "residue", "payment_id", "seen_at"))
+    return len(rows)
+
+
+async def _keep_records(unit: UnitOfWork, rows: Mapping[str, dict[str, Any]]) -> int:
+    await _keep(unit, GatewayRecord.__table__, rows, (*_RECORD_CHANGES, "gateway_updated_at", "seen_at"))
+    return len(rows)
+
+
+async def _keep(
+    unit: UnitOfWork, table: FromClause, rows: Mapping[str, dict[str, Any]], changes: tuple[str, ...]
+) -> None:
+    connection = await unit.driver_connection()
+    await insert_rows(connection, table, list(rows.values()), conflict_key="id", overwrite=changes)

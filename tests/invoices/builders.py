@@ -1,0 +1,118 @@
+"""A seller, and what tests of invoices need besides payments."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from quntedge.gateway.port import RefundSnapshot, RefundStatus
+from quntedge.invoices.documents import Corrected, Document
+from quntedge.invoices.lines import Amounts, credit_lines, invoice_lines
+from quntedge.invoices.parties import BuyerDetails, Seller
+from quntedge.invoices.words import labels
+from quntedge.kit.money import Money
+from quntedge.payments.service import PaymentService
+from quntedge.refunds.service import ObservedRefund, RefundedPayment, RefundService
+from quntedge.storage.unit_of_work import UnitOfWork
+from tests.payments.builders import AT, USER
+
+SELLER = Seller(
+    code="",
+    name="QuntEdge SAS",
+    line1="12 rue des Tests",
+    line2=None,
+    postcode="75002",
+    city="Paris",
+    country="FR",
+    vat_id="FR40303265045",
+    registration="RCS Paris 303 265 045",
+    email="billing@seller.test",
+    note=None,
+    time_zone="UTC",
+)
+BUYER = BuyerDetails(
+    company="Éditions Müller & Söhne GmbH",
+    name="Camille Martin",
+    email="compta@mueller.test",
+    line1="Hauptstraße 7",
+    line2="Hinterhaus",
+    postcode="10115",
+    city="Berlin",
+    country="DE",
+    vat_id="DE136695976",
+)
+
+
+def seller(**over: Any) -> Seller:
+    """A French company."""
+    return replace(SELLER, **over)
+
+
+def document(**over: Any) -> Document:
+    """An invoice over $31.61 from Paris to Berlin: $29.00 and 9 % of tax."""
+    amounts = over.pop("amounts", Amounts(Money(3161, "usd"), Money(2900, "usd"), Money(261, "usd"), "exclusive"))
+    language, prorated = over.get("language", "en"), over.pop("prorated", False)
+    from_to = over.get("seller", SELLER)
+    lines = invoice_lines(
+        amounts,
+        labels(language, over.pop("plan", "Pro"), over.pop("deduction", None), from_to.country),
+        plan_id="pln_1",
+        period=(AT, AT + timedelta(days=30)),
+        prorated=prorated,
+    )
+    plain = Document(
+        kind="invoice",
+        number="INV-2026-000042",
+        issued_on=AT.date(),
+        issued_at=AT,
+        paid_on=AT.date(),
+        payment_reference="pay_A1b2C3",
+        language=language,
+        seller=SELLER,
+        buyer=BUYER,
+        buyer_id="usr_1",
+        lines=lines,
+    )
+    return replace(plain, **over)
+
+
+def credit_note(kind: str = "credit_note", amount: int = 1500, tax: int = 124, **over: Any) -> Document:
+    """A credit note over $15.00 for that invoice, or, with negative amounts, the cancellation of one."""
+    plain = Document(
+        kind=kind,
+        number="CN-2026-000003",
+        issued_on=AT.date() + timedelta(days=9),
+        issued_at=AT + timedelta(days=9),
+        paid_on=None,
+        payment_reference="pay_A1b2C3",
+        language="en",
+        seller=SELLER,
+        buyer=BUYER,
+        buyer_id="usr_1",
+        lines=credit_lines("Refund for invoice INV-2026-000042", "VAT", Money(amount, "usd"), Money(tax, "usd"), 900),
+        corrects=Corrected("INV-2026-000042", AT.date(), "CN-2026-000002" if kind == "cancellation" else None),
+    )
+    return replace(plain, **over)
+
+
+async def refund(
+    unit: UnitOfWork,
+    transaction_id: str,
+    payment_id: str,
+    amount_minor: int,
+    refund_id: str = "rf_1",
+    status: RefundStatus = RefundStatus.SUCCEEDED,
+    hours: int = 1,
+) -> None:
+    """Applies a refund as read from Whop `hours` after the payment; commits nothing."""
+    told = RefundSnapshot(
+        refund_id=refund_id,
+        status=status,
+        raw_status=status.value,
+        amount=Money(amount_minor, "usd"),
+        payment_id=payment_id,
+        created_at=AT + timedelta(hours=1),
+        updated_at=AT + timedelta(hours=hours),
+    )
+    await RefundService(PaymentService()).apply(
+        unit, [ObservedRefund(told, "msg_r")], {payment_id: RefundedPayment(transaction_id, USER)}
+    )

@@ -1,0 +1,3 @@
+from tests.edge.fixtures import kim, shop
+
+__all__ = ["kim", "shop"]

@@ -5,8 +5,8 @@
 PYTHON ?=
 export PYTHON
 PY := .venv/bin/python
-# Processes among which the tests are divided.
-JOBS ?= 2
+# Processes among which the tests are divided: on two cores, one of three always waits for something.
+JOBS ?= 3
 # What a new migration does, in a few words.
 NAME ?=
 # Further arguments, for example: make demo ARGS="--port 9000", make test ARGS="-k money".

@@ -105,6 +105,9 @@ def database_server() -> Iterator[str]:
         # A test database may be lost with the machine; waiting for the disk is measured in bench/, not here.
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")
+        # Each database lives for a second.
+        connection.execute("ALTER SYSTEM SET autovacuum = off")
         connection.execute("SELECT pg_reload_conf()")
     yield server.admin_url()
     server.stop()

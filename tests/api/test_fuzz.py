@@ -38,9 +38,10 @@ async def unlimited(
         yield shop
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "caller",
-    ["nobody", pytest.param("customer", marks=pytest.mark.long), pytest.param("service", marks=pytest.mark.long)],
+    ["nobody", "customer", "service"],
 )
 async def test_every_answer_is_one_that_is_described(unlimited: Shop, caller: str) -> None:
     kim = await unlimited.sign_up()

@@ -74,6 +74,7 @@ async def _advance_a_month(page: Page, shop: Product, number: int) -> object:
     return row["period_end"]
 
 
+@pytest.mark.long
 async def test_a_challenged_card_is_asked_for_its_password(
     browser: Browser, shop: Product, complaints: list[str]
 ) -> None:
@@ -94,6 +95,7 @@ async def test_a_challenged_card_is_asked_for_its_password(
     await page.close()
 
 
+@pytest.mark.long
 async def test_without_javascript_the_purchase_works_as_well(browser: Browser, shop: Product) -> None:
     context = await browser.new_context(java_script_enabled=False)
     page = await context.new_page()

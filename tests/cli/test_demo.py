@@ -126,6 +126,7 @@ def printed(pattern: str, text: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_newcomer_starts_uses_stops_and_starts_again(folder: Path) -> None:
     ports = free_ports()
     with demo(folder, ports) as first:

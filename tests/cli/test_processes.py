@@ -123,6 +123,7 @@ def test_web_serves_and_leaves_on_sigterm(tmp_path: Path, free_port: int, databa
         assert "Traceback" not in stderr
 
 
+@pytest.mark.long
 def test_a_child_ends_with_its_parent(tmp_path: Path, database_url: str) -> None:
     with running(tmp_path, "worker", "--with-parent", DATABASE_URL=database_url, **SETTINGS) as process:
         assert process.stderr is not None

@@ -4,6 +4,7 @@ from collections import Counter
 from zoneinfo import ZoneInfo
 
 import httpx
+import pytest
 
 from tests.journeys.test_purchase_and_renewal import check_out, checkout_of, sign_in, sign_up, subscription_of
 from tests.journeys.world import Product
@@ -42,6 +43,7 @@ def mails_to(product: Product, email: str) -> Counter[str]:
     return kinds
 
 
+@pytest.mark.long
 async def test_three_customers_whose_renewal_fails(product: Product) -> None:
     await leave_the_end_to_us(product)
     async with product.browser() as kim, product.browser() as lou, product.browser() as max_:

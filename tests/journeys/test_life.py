@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.journeys.test_purchase_and_renewal import check_out, checkout_of, sign_in, sign_up, subscription_of
 from tests.journeys.world import Product
@@ -144,6 +145,7 @@ async def test_trial_paid_yearly_downgrade_cancel_resubscribe(product: Product) 
     assert (await product.rows("SELECT count(*) AS n FROM gateway_difference"))[0]["n"] == 0
 
 
+@pytest.mark.long
 async def test_lifetime_and_free(product: Product) -> None:
     async with product.browser() as kim:
         await sign_up(kim, EMAIL)
@@ -190,6 +192,7 @@ async def test_lifetime_and_free(product: Product) -> None:
         assert (await lou.get("/api/subscription/change")).json()["state"] == "done"
 
 
+@pytest.mark.long
 async def test_the_period_is_kept_to_the_second_when_a_pause_covers_a_renewal(product: Product) -> None:
     async with product.browser() as kim:
         await sign_up(kim, EMAIL)

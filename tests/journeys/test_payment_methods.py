@@ -4,6 +4,7 @@ import csv
 from io import StringIO
 
 import httpx
+import pytest
 
 from tests.journeys.test_purchase_and_renewal import check_out, checkout_of, sign_in, sign_up
 from tests.journeys.world import Product
@@ -13,6 +14,7 @@ MASTERCARD = "5555555555554444"
 EMAIL = "kim@customers.test"
 
 
+@pytest.mark.long
 async def test_cards_come_and_go_and_payments_can_be_looked_up(product: Product) -> None:
     async with product.browser() as kim, product.browser() as lou:
         await sign_up(kim, EMAIL)

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.journeys.world import PASSWORD, Product
 
@@ -44,6 +45,7 @@ def checkout_of(purchase_url: str) -> str:
     return httpx.URL(purchase_url).params["session"]
 
 
+@pytest.mark.long
 async def test_a_quarterly_purchase_and_its_renewal(product: Product) -> None:
     async with product.browser() as kim:
         await sign_up(kim, "kim@customers.test")
@@ -76,6 +78,7 @@ async def test_a_quarterly_purchase_and_its_renewal(product: Product) -> None:
         assert "INV-2026-000002" in str(product.post.mails[1].get_body(("plain",)))
 
 
+@pytest.mark.long
 async def test_a_trial_converts_and_two_customers_do_not_see_each_other(product: Product) -> None:
     async with product.browser() as kim, product.browser() as lou:
         await sign_up(kim, "kim@customers.test")

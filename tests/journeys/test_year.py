@@ -108,6 +108,7 @@ async def _the_failed_and_the_leaving_have_ended_at_their_instant(product: Produ
     assert Counter(row["status"] for row in others) == {"active": len(crowd) - leaving}
 
 
+@pytest.mark.long
 async def test_the_clock_stops_where_our_own_things_fall_due(product: Product) -> None:
     """Whop knows nothing of our grace period; its end is an instant all the same."""
     (buyer,) = (found for found in buyers(20) if found.fate == "fails" and found.plan == "quarterly")

@@ -46,6 +46,7 @@ async def may(client: httpx.AsyncClient) -> bool:
     return allowed
 
 
+@pytest.mark.long
 async def test_a_trial_a_pause_over_a_renewal_and_the_way_back(product: Product) -> None:
     async with product.browser() as kim:
         await sign_up(kim, "kim@customers.test")

@@ -35,6 +35,7 @@ async def changed(client: httpx.AsyncClient, plan: str, key: str) -> tuple[dict[
     return preview, await asked(client, "POST", "", json=body, headers={"idempotency-key": key})
 
 
+@pytest.mark.long
 async def test_up_down_and_back(product: Product) -> None:
     async with product.browser() as kim:
         await sign_up(kim, EMAIL)
@@ -111,6 +112,7 @@ async def carried_out_on_pages(product: Product, kim: httpx.AsyncClient) -> None
     assert (await kim.get("/api/subscription/access/unlimited_accounts")).json()["allowed"] is True
 
 
+@pytest.mark.long
 async def test_canceling_and_keeping_the_plan_have_the_last_word(product: Product) -> None:
     async with product.browser() as kim:
         await sign_up(kim, EMAIL)

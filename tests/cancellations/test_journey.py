@@ -4,6 +4,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.journeys.test_purchase_and_renewal import check_out, checkout_of, sign_in, sign_up, subscription_of
 from tests.journeys.world import Product
@@ -41,6 +42,7 @@ async def kinds(product: Product) -> list[str]:
     return [row["kind"] for row in rows]
 
 
+@pytest.mark.long
 async def test_cancel_undo_cancel_end_and_come_back(product: Product) -> None:
     async with product.browser() as kim:
         await sign_up(kim, EMAIL)

@@ -96,6 +96,7 @@ async def test_all_mails_are_checked(cli: Cli, units: UnitOfWorkFactory) -> None
     assert checked.stdout.startswith("renewal_paid (fr): subject: there is no name “gone”.")
 
 
+@pytest.mark.long
 async def test_a_page_with_all_mails_is_written(cli: Cli, tmp_path: Path) -> None:
     page = tmp_path / "mails.html"
     written = await cli("mails", "preview", "-o", str(page))

@@ -1,6 +1,7 @@
 """One dispute in the whole product: deliveries, sweeps, mails and the clock that stops where something falls due."""
 
 import httpx
+import pytest
 
 from quntedge.settings import Settings
 from tests.journeys.world import PASSWORD, running_product
@@ -8,6 +9,7 @@ from tests.journeys.world import PASSWORD, running_product
 EMAIL = "kim@example.org"
 
 
+@pytest.mark.long
 async def test_a_dispute_nobody_answers(settings: Settings, database_url: str) -> None:
     async with running_product(settings, database_url) as product, product.browser() as browser:
         body = {"email": EMAIL, "password": PASSWORD, "name": "Kim", "accept_terms": True}

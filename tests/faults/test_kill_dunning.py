@@ -14,7 +14,15 @@ WHENS: tuple[When, ...] = ("before", "after", "late")
 
 
 async def the_case(customer: Customer) -> dict[str, Any]:
-    [row] = await customer.fleet.rows("SELECT * FROM dunning_case WHERE user_id = :user", user=customer.user_id)
+    """The only one, as soon as the news that opens it has been worked on."""
+    found: list[dict[str, Any]] = []
+
+    async def is_there() -> bool:
+        found[:] = await customer.fleet.rows("SELECT * FROM dunning_case WHERE user_id = :user", user=customer.user_id)
+        return bool(found)
+
+    await customer.fleet.until(is_there)
+    [row] = found
     return row
 
 

@@ -6,6 +6,7 @@ from io import BytesIO
 
 import facturx
 import httpx
+import pytest
 from pypdf import PdfReader
 
 from quntedge.invoices.facturx import FILE_NAME
@@ -24,6 +25,7 @@ SELLER = {
 DETAILS = {"company": "Müller GmbH", "line1": "Hauptstraße 7", "city": "Berlin", "country": "DE", "vat_id": "136695976"}
 
 
+@pytest.mark.long
 async def test_from_the_details_to_the_files_in_the_mails(settings: Settings, database_url: str) -> None:
     async with running_product(settings, database_url, **SELLER) as product, product.browser() as kim:
         await product.emulator.set_taxes({"us": 1900})

@@ -111,6 +111,7 @@ async def product(settings: Settings, database_url: str) -> AsyncIterator[Produc
         yield running
 
 
+@pytest.mark.long
 async def test_an_open_pause_over_http_and_an_end_for_it(product: Product) -> None:
     """Without an end, over a renewal, then with one; nothing is charged before, and the mails say what holds."""
     seed = packaged()

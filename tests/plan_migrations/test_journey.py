@@ -52,6 +52,7 @@ async def mails_of(product: Product, email: str) -> list[str]:
     return [str(mail["subject"]) for mail in product.post.mails if email in str(mail["to"])]
 
 
+@pytest.mark.long
 async def test_a_new_price_from_the_notice_to_the_first_payment(product: Product) -> None:
     async with product.browser() as kim, product.browser() as lou, product.browser() as client:
         await buy(product, kim, KIM)

@@ -16,6 +16,7 @@ from tests.promotions.conftest import spec, usd
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_three_discounted_charges_and_then_the_full_price(settings: Settings, database_url: str) -> None:
     async with running_product(settings, database_url) as product, product.browser() as kim:
         async with product.runtime.units() as unit:

@@ -24,6 +24,14 @@ RELEASED = {
     "r0010_cancellations.py": "e2ed943ea9cf46109125e98966fbe34f384c1fd2e39174ff6bff6b110cd2d6d6",
     "r0011_pauses_and_trials.py": "4af369ae0ce518aecca057f97535a8758a52585bcf4fdcf1df18ea1d2e68e1ba",
     "r0012_mail_templates.py": "0a762c5d232b2b6f7978f83a8aad1dee1a673bd87fe0ad4932cbc7b26e2d1eea",
+    "r0013_ledger.py": "3ce01d419a615f9a8b9579c7633b56abeaa2d9874e1cad09bcba03e432478a2d",
+    "r0014_money_reconciliation.py": "0f77519e0d002791254f3514cda7d31e6a4ef12190067b0d7fc47aef88854f80",
+    "r0015_invoices.py": "7bec52f0ee75949a2aefb78d03e62e345a269c396e785d9c4620c6e7c900528c",
+    "r0016_refunds.py": "ffab10d86bd95d320994ea4576f4d0023d9522ddd91d7dab632a36928b0d1d8b",
+    "r0017_disputes.py": "b8c3e8305c992ca4d984b6d81a34ddded62f4ce54e843e20d2d655823f8299c0",
+    "r0018_promotions.py": "1f1825744bbe9d770f13305770659da3a067e5abec08abb9746661f01763f884",
+    "r0019_payment_details.py": "c173dfa739cf96a107e67999cfa8ba8f9b24ff5d65f4674a36c2af7acbc1de5a",
+    "r0020_plan_migrations.py": "e58b833d57e228f14c736806927272e48bcbee75f55f4986b441f402c72d67b5",
 }
 AT = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 

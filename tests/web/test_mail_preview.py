@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quntedge.kit.clock import FrozenClock
@@ -18,6 +19,7 @@ async def test_the_preview_is_there_in_the_demo_alone(shop: Shop) -> None:
         assert (await client.get(path)).status_code == 404
 
 
+@pytest.mark.long
 async def test_every_mail_in_every_shape(
     settings: Settings, engine: AsyncEngine, units: UnitOfWorkFactory, clock: FrozenClock, vault: Vault
 ) -> None:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from bench import world
 from bench.children import child
+from bench.database import settle
 from bench.deliveries import EVENTS_PER_RENEWAL, Delivery, renewal_bodies
 from bench.effects import check_renewals
 from bench.figures import Figure, Group, ratio
@@ -70,8 +69,7 @@ async def _fill(url: str, deliveries: Sequence[Delivery]) -> None:
             await asyncio.gather(*(runtime.inbox.accept(d.webhook_id, d.body) for d in some))
     finally:
         await runtime.close()
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE")
+    settle(url)
 
 
 def _record(bench: Bench, file: Path) -> None:

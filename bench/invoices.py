@@ -13,11 +13,12 @@ from bench.figures import Figure, Group, ratio
 from bench.plan import Bench, Plan
 from quntedge.invoices.documents import Document
 from quntedge.invoices.facturx import structured
-from quntedge.invoices.lines import Amounts, invoice_lines
+from quntedge.invoices.lines import invoice_lines
 from quntedge.invoices.parties import BuyerDetails, Seller
 from quntedge.invoices.pdf import FONTS, PdfMaker
-from quntedge.invoices.words import labels
 from quntedge.kit.money import Money
+from quntedge.pricing.rules import Label, Line, LineKind
+from quntedge.pricing.told import price_told, told
 
 _AT = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 _EMPTY = """\
@@ -96,10 +97,10 @@ def _invoice(number: int) -> Document:
         time_zone="Europe/Paris",
     )
     buyer = BuyerDetails(company=f"Example {number} GmbH", line1="Hauptstraße 7", city="Berlin", country="DE")
-    amounts = Amounts(Money(3480, "eur"), Money(3400, "eur"), Money(580, "eur"), "exclusive")
-    lines = invoice_lines(
-        amounts, labels("en", "Monthly", None, "FR"), plan_id="pln_1", period=(_AT, _AT + timedelta(days=30))
-    )
+    agreed = Line(LineKind.DISCOUNT, Label.PROMOTION, Money(-500, "eur"), "LAUNCH")
+    charge = told(3480, "eur", subtotal=3400, tax=580, tax_behavior="exclusive")
+    price = price_told(charge, Line(LineKind.PLAN, Label.PLAN, Money.zero("eur")), [agreed])
+    lines = invoice_lines(price, ["Monthly", "LAUNCH"], "VAT", plan_id="pln_1", period=(_AT, _AT + timedelta(days=30)))
     plain = Document(
         kind="invoice",
         number="",

@@ -2,6 +2,8 @@
 
 import psycopg
 
+from bench import money_rows
+
 ROWS = 1_000_000
 
 # One customer after the other gets a row, so that everybody's rows are spread over the whole table, as they would be.
@@ -32,9 +34,11 @@ _FILL = (
     """,
     """
     INSERT INTO invoice (id, number, user_id, subscription_id, transaction_id, plan_id, whop_payment_id, status,
-                         currency, subtotal_minor, total_minor, issued_at, paid_at, created_at, updated_at)
+                         currency, subtotal_minor, total_minor, issued_at, paid_at, created_at, updated_at,
+                         legal_entity_id, billing_profile_id, locale)
     SELECT 'inv_' || tail, 'OLD-' || g, user_id, subscription_id, 'txn_' || tail, plan_id, 'pay_old' || g, 'paid',
-           'usd', 2900, 2900, at, at, at, at
+           'usd', 2900, 2900, at, at, at, at, CASE WHEN g % 100 > 0 THEN 'len_old' END,
+           CASE WHEN g % 100 > 0 THEN 'bpr_old' END, CASE WHEN g % 100 > 0 THEN 'en' END
     FROM history
     """,
     """
@@ -63,7 +67,7 @@ def fill(database_url: str, rows: int = ROWS) -> None:
         # The rows are known to fit; checking five million foreign keys would only take time.
         connection.execute("SET session_replication_role = replica")
         connection.execute(_HISTORY.format(rows=int(rows)))
-        for statement in _FILL:
+        for statement in (*_FILL, *money_rows.FILL):
             connection.execute(statement)
         connection.commit()
         connection.autocommit = True

@@ -55,6 +55,18 @@ class Pages:
         """Nobody asks."""
         raise NotImplementedError
 
+    async def payment(self, payment_id: str) -> PaymentSnapshot:
+        """Nobody asks: all payments are of the month that is compared."""
+        raise NotImplementedError
+
+    async def refunds_of(self, payment_id: str) -> list[RefundSnapshot]:
+        """Nobody asks."""
+        raise NotImplementedError
+
+    async def movements_of(self, payment_id: str) -> list[Movement]:
+        """Nobody asks."""
+        raise NotImplementedError
+
     async def payments_between(self, since: datetime, until: datetime) -> AsyncIterator[list[PaymentSnapshot]]:
         """Pages of a hundred."""
         numbers = self._numbers(since, until)

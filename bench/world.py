@@ -10,6 +10,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from bench.database import settle
 from quntedge.catalog import toml
 from quntedge.kit.ids import new_id
 from quntedge.settings import Settings, load_settings
@@ -82,8 +83,7 @@ async def seed(database_url: str, customers: int, *, ago: timedelta = timedelta(
             copy_rows(connection, table, rows)
         connection.commit()
     await _note_buyers(database_url, world)
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE")
+    settle(database_url)
     return world
 
 

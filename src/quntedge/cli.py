@@ -29,6 +29,7 @@ MODULES = {
     "webhooks": "webhooks",
     "refunds": "refunds",
     "mails": "mails",
+    "audit": "audit",
     "api-key": "api_keys",
     "doctor": "doctor",
     "keys": "keys",

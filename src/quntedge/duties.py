@@ -10,6 +10,7 @@ from quntedge.kit.following_clock import FollowingClock
 from quntedge.notifications.enclosures import Enclosures
 from quntedge.notifications.sender import MailSender
 from quntedge.notifications.smtp import MailServer
+from quntedge.notifications.staff import StaffMails
 from quntedge.storage.notify import Listener
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.webhooks.inbox import CHANNEL
@@ -36,6 +37,7 @@ def build_worker(runtime: Runtime) -> tuple[Worker, Listener]:
             runtime.services.mails.renderer,
             server,
             Enclosures(runtime.services.invoices.documents),
+            StaffMails(runtime.jobs, runtime.vault, settings.staff_emails, settings.staff_locale),
         ),
         retire_checkout=runtime.gateway.retire_checkout,
         inspect_buyer=runtime.trial_signals.inspect,
@@ -93,7 +95,9 @@ def _sweeps(runtime: Runtime) -> list[Sweep]:
         sweeps.checking("disputes.check", runtime.disputes.check, Awaited.DISPUTES),
         sweeps.checking("renewals.check", runtime.renewals.check, Awaited.RENEWALS),
         sweeps.reconciling("money.reconcile", runtime.services.reconciliation.service.work_due),
+        sweeps.adding_up("audit.seal", timedelta(seconds=10), runtime.services.audit.keep),
         sweeps.adding_up("ledger.roll_up", timedelta(minutes=1), runtime.bookkeeping.roll_up),
+        sweeps.looking_up("ledger.fees", timedelta(seconds=30), runtime.awaited_fees.post_due),
         sweeps.adding_up("ledger.backfill", timedelta(minutes=1), runtime.bookkeeping.backfill.run),
         sweeps.comparing("gateway.reconcile_recent", timedelta(minutes=15), reconcile_recent),
         sweeps.comparing("gateway.reconcile_full", timedelta(hours=24), reconcile_full),

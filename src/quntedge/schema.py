@@ -4,6 +4,8 @@ from sqlalchemy import MetaData
 
 from quntedge.access import models as access
 from quntedge.accounts import models as accounts
+from quntedge.audit import models as audit
+from quntedge.bookkeeping import models as bookkeeping
 from quntedge.cancellations import models as cancellations
 from quntedge.catalog import models as catalog
 from quntedge.checkout import models as checkout
@@ -31,6 +33,8 @@ from quntedge.webhooks import models as webhooks
 MODELS = (
     access,
     accounts,
+    audit,
+    bookkeeping,
     cancellations,
     catalog,
     checkout,

@@ -58,6 +58,15 @@ def _amounts(value: str) -> str:
     return value
 
 
+def _mailboxes(values: list[str]) -> list[str]:
+    """Addresses, each once. Raises ValueError for what is none."""
+    for value in values:
+        local, _, host = value.rpartition("@")
+        if not local or "." not in host.strip(".") or not value.isascii() or not value.isprintable() or " " in value:
+            raise ValueError("write addresses as ops@example.com, separated by commas")
+    return list(dict.fromkeys(values))
+
+
 Url = Annotated[str, AfterValidator(_without_trailing_slash)]
 
 
@@ -131,6 +140,15 @@ class Settings(BaseSettings):
     )
     product_name: str = Field(
         "QuntEdge", validation_alias="PRODUCT_NAME", description="Name on pages, mails and invoices."
+    )
+    staff_emails: Annotated[list[str], NoDecode, BeforeValidator(_split_commas), AfterValidator(_mailboxes)] = Field(
+        default_factory=list,
+        validation_alias="QUNTEDGE_STAFF_EMAILS",
+        description="Addresses of those who look after disputes, comma-separated: they get a mail when one opens, "
+        "three days and one day before evidence is due, and when one is lost. Unset: alarms and metrics alone say so.",
+    )
+    staff_locale: Literal["en", "fr"] = Field(
+        "en", validation_alias="QUNTEDGE_STAFF_LOCALE", description="Language of mails to staff."
     )
     log_format: Literal["console", "json"] = Field(
         "console", validation_alias="LOG_FORMAT", description="console for people, json for machines."
@@ -235,6 +253,12 @@ class Settings(BaseSettings):
         None,
         validation_alias="QUNTEDGE_SELLER_NOTE",
         description="A sentence below the amounts, as the reason why no VAT is charged.",
+    )
+    seller_logo: str | None = Field(
+        None,
+        validation_alias="QUNTEDGE_SELLER_LOGO",
+        description="Path of an SVG or PNG file of at most 256 KiB that stands at the head of invoices; none: no "
+        "picture. Unset: the product's mark.",
     )
     seller_time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
         "UTC",

@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from quntedge.access.service import AccessService
 from quntedge.accounts.api_keys import ApiKeyService
 from quntedge.accounts.service import AccountService
+from quntedge.audit.log import AuditLog
 from quntedge.bookkeeping.feature import Bookkeeping
+from quntedge.bookkeeping.fees import AwaitedFees
 from quntedge.cancellations.events import CancellationScheduled, CancellationUndone, WithdrawalReceived
 from quntedge.cancellations.feature import Cancellations
 from quntedge.catalog.service import CatalogService
@@ -26,15 +28,16 @@ from quntedge.gateway.whop.adapter import WhopGateway, connect
 from quntedge.gateway.whop.config import WhopSettings
 from quntedge.invoices.events import CreditNoteIssued, InvoicePaid
 from quntedge.invoices.feature import Invoices
-from quntedge.invoices.parties import Seller
 from quntedge.jobs import tasks
 from quntedge.kit.clock import Clock, SystemClock
 from quntedge.kit.following_clock import FollowingClock
 from quntedge.methods.events import MethodExpiring
 from quntedge.methods.feature import Methods
+from quntedge.methods.queries import default_method
 from quntedge.notifications.editing import MailTemplateService
 from quntedge.notifications.render import MailRenderer, Sender
 from quntedge.notifications.service import NotificationService
+from quntedge.notifications.staff import StaffMails
 from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding, PauseMoved
 from quntedge.pauses.service import PauseService
 from quntedge.pauses.watch import PauseWatch
@@ -110,6 +113,7 @@ class Runtime:
     jobs: JobQueue
     processes: ProcessRunner
     bookkeeping: Bookkeeping
+    awaited_fees: AwaitedFees
     catalog: CatalogService
     services: Services
     bodies: BodyStore
@@ -154,7 +158,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     processes = ProcessRunner(units, engine, jobs)
     retire_later = tasks.retire_later(jobs)
     payments = PaymentService()
-    billing = Invoices(units, vault, Seller.from_settings(settings))
+    billing = Invoices.from_settings(units, vault, settings)
     invoices = billing.service
     promotions = Promotions(units, processes, gateway)
     outcomes = CheckoutOutcomes(retire_later, promotions.desk.release)
@@ -184,7 +188,9 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     refunds = Refunds(
         units, processes, gateway, payments, cancellations.service, vault, limits=settings.refund_limits()
     )
-    plan_changes = PlanChanges(units, processes, gateway, subscriptions, jobs, base_url=settings.base_url)
+    plan_changes = PlanChanges(
+        units, processes, gateway, subscriptions, jobs, base_url=settings.base_url, paying_method=default_method
+    )
     methods = Methods(
         units,
         processes,
@@ -196,8 +202,10 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     )
     disputes = Disputes(units, processes, gateway, subscriptions, payments, vault)
     notifications = NotificationService(jobs)
+    StaffMails(jobs, vault, settings.staff_emails, settings.staff_locale).listen(bus)
     bookkeeping = Bookkeeping(units, gateway_remits=settings.tax_remitted_by == "gateway")
     bookkeeping.listen(bus)
+    awaited_fees = bookkeeping.awaited_fees(gateway, payments, bus)
     # First: what they note tells the mails how a subscription came to be.
     _subscribe_trials(bus, trials, trial_signals, notifications)
     # Before the mails: what they say depends on how an unpaid renewal ended.
@@ -254,6 +262,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         gateway=gateway,
         checkout_origins=_checkout_origins(settings),
         mails=MailTemplateService(renderer_for(settings)),
+        audit=AuditLog(units),
     )
     return Runtime(
         settings=settings,
@@ -267,6 +276,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         jobs=jobs,
         processes=processes,
         bookkeeping=bookkeeping,
+        awaited_fees=awaited_fees,
         catalog=catalog,
         services=services,
         bodies=bodies,

@@ -2,6 +2,8 @@ import pytest
 
 from quntedge.accounts.api_keys import ApiKeyService
 from quntedge.accounts.errors import ApiKeyNotFound, InvalidApiKey, InvalidApiKeyRequest, MissingScope
+from quntedge.audit.acting import acting
+from quntedge.audit.rules import Actor, ActorKind
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 
 keys = ApiKeyService()
@@ -82,3 +84,28 @@ async def test_revoking_an_unknown_key(units: UnitOfWorkFactory, key_id: str) ->
     async with units() as unit:
         with pytest.raises(ApiKeyNotFound):
             await keys.revoke(unit, key_id)
+
+
+async def test_two_keys_of_one_holder_are_one_person(units: UnitOfWorkFactory) -> None:
+    async with units() as unit:
+        callers = []
+        for holder in ("Kim", " kim ", "ｋｉｍ", "lou", None):
+            key, token = await keys.create(unit, "tool", ["refunds:approve"], holder=holder)
+            callers.append((await keys.authenticate(unit, token, "refunds:approve")).person)
+    assert callers == ["staff:kim", "staff:kim", "staff:kim", "staff:lou", f"service:{key.id}"]
+
+
+@pytest.mark.parametrize("holder", ["", "Kim Example", "kim@example.com", "-kim", "k" * 61, "kïm"])
+async def test_a_holder_is_a_short_name(units: UnitOfWorkFactory, holder: str) -> None:
+    async with units() as unit:
+        with pytest.raises(InvalidApiKeyRequest) as caught:
+            await keys.create(unit, "tool", ["refunds:approve"], holder=holder)
+    assert [error["field"] for error in caught.value.errors] == ["holder"]
+
+
+async def test_whoever_was_recognised_acts(units: UnitOfWorkFactory) -> None:
+    async with units() as unit:
+        key, token = await keys.create(unit, "tool", ["refunds:approve"], holder="kim")
+        with pytest.raises(MissingScope):
+            await keys.authenticate(unit, token, "refunds:request")
+    assert acting() == Actor(ActorKind.API_KEY, key.id, "staff:kim")

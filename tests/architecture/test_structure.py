@@ -13,10 +13,12 @@ from quntedge.storage import migrate
 from quntedge.storage.base import BlindIndex, SealedText
 
 SOURCE = Path(__file__).parents[2] / "src" / "quntedge"
+PRICES = ("rules", "preview", "told", "credits", "shares")
 PURE = sorted(
-    {path for name in ("rules.py", "events.py") for path in SOURCE.glob(f"*/{name}")} | {SOURCE / "pricing/preview.py"}
+    {path for name in ("rules.py", "events.py") for path in SOURCE.glob(f"*/{name}")}
+    | {SOURCE / f"pricing/{name}.py" for name in PRICES}
 )
-PURE_PACKAGES = ("quntedge.kit", "quntedge.pricing.rules", "quntedge.pricing.preview")
+PURE_PACKAGES = ("quntedge.kit", *(f"quntedge.pricing.{name}" for name in PRICES))
 
 
 def _columns() -> Iterator[Column[object]]:
@@ -47,6 +49,17 @@ def _imports(path: Path) -> Iterator[str]:
             yield node.module or ""
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+
+
+def test_prices_are_rounded_in_one_place() -> None:
+    # The gateway's adapter turns its units into ours, and the ledger splits what was given back.
+    others = {SOURCE / "gateway/whop/shapes_finance.py", SOURCE / "bookkeeping/rules.py"}
+    for path in sorted(SOURCE.rglob("*.py")):
+        folder = path.relative_to(SOURCE).parts[0]
+        if folder not in ("kit", "pricing") and "emulator" not in path.parts and path not in others:
+            assert "round_half_away" not in path.read_text(), (
+                f"{path} rounds by itself: that belongs to quntedge.pricing"
+            )
 
 
 def test_no_import_is_hidden_inside_a_function() -> None:

@@ -34,13 +34,16 @@ RECORDS = """
            (SELECT coalesce(sum(withdrawn_minor), 0)::bigint FROM dispute WHERE currency = :currency),
            (SELECT coalesce(sum(withdrawn_minor), 0)::bigint FROM dispute
             WHERE currency = :currency AND status IN ('lost', 'prevented')),
-           (SELECT coalesce(sum(fee_minor), 0)::bigint FROM dispute WHERE fee_currency = :currency)
+           (SELECT coalesce(sum(fee_minor), 0)::bigint
+            FROM (SELECT fee_minor, fee_currency FROM dispute
+                  UNION ALL SELECT fee_minor, fee_currency FROM dispute_alert) AS charged
+            WHERE fee_currency = :currency)
     FROM payment_transaction
     WHERE currency = :currency AND status IN ('paid', 'partially_refunded', 'refunded')
 """
 
 Step = tuple[str, int, int]
-KINDS = ("sell", "sell", "order", "tell", "repeat", "refund", "refund", "settle", "dispute", "rule", "pay_out")
+KINDS = ("sell", "sell", "order", "tell", "repeat", "refund", "refund", "settle", "dispute", "rule", "alert", "pay_out")
 steps = st.tuples(st.sampled_from(KINDS), st.integers(0, 10**6), st.integers(0, 10**6))
 _numbers = itertools.count(1)
 
@@ -53,6 +56,7 @@ class Life:
         self.payments: list[str] = []
         self.refunds: list[tuple[str, int, str]] = []
         self.disputes: list[tuple[str, str, Money | None]] = []
+        self.alerts: list[tuple[str, str]] = []
         self.paid_out = dict.fromkeys(CURRENCIES, 0)
         self.taken = 0
 
@@ -135,6 +139,19 @@ class Life:
         await self.books.dispute(dispute_id, status, payment, fee=fee)
         return True
 
+    async def alert(self, one: int, other: int) -> bool:
+        """A warning of a dispute, or another word about an earlier one: that it costs something after all."""
+        payment = self._collected(one)
+        if payment is None:
+            return False
+        fee = None if other % 3 == 0 else Money(1000 + other % 9000, CURRENCIES[other % 3])
+        known = self.alerts and other % 4 == 0
+        alert_id, payment = self.alerts[one % len(self.alerts)] if known else (f"dspa_{next(_numbers)}", payment)
+        await self.books.alert(alert_id, payment, fee)
+        if not known:
+            self.alerts.append((alert_id, payment))
+        return True
+
     async def pay_out(self, one: int, other: int) -> bool:
         currency = CURRENCIES[one % 3]
         state = (PayoutState.IN_TRANSIT, PayoutState.PAID, PayoutState.RETURNED)[other % 3]
@@ -160,6 +177,7 @@ class Life:
 
 async def compare(books: Books, paid_out: dict[str, int]) -> None:
     """The ledger against the sums of the records, and against every record by itself."""
+    await books.post_awaited()
     for currency in CURRENCIES:
         total, tax, fees, refunded, withdrawn, lost, dispute_fees = (await books.rows(RECORDS, currency=currency))[0]
         stands = dict.fromkeys(Account, 0) | await books.stands(currency)

@@ -9,9 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quntedge.bookkeeping.feature import Bookkeeping
+from quntedge.bookkeeping.fees import AwaitedFees
 from quntedge.bookkeeping.verify import Finding
 from quntedge.disputes.service import DisputedPayment, DisputeService, ObservedDispute
-from quntedge.gateway.disputed import DisputeSnapshot, DisputeStatus
+from quntedge.disputes.warnings import WarningService
+from quntedge.gateway.disputed import AlertKind, DisputeAlertSnapshot, DisputeSnapshot, DisputeStatus
+from quntedge.gateway.finance import PaymentFee
 from quntedge.gateway.port import PaymentSnapshot, PaymentStatus, RefundSnapshot, RefundStatus
 from quntedge.kit.clock import FrozenClock
 from quntedge.kit.money import Money
@@ -21,6 +24,13 @@ from quntedge.payments.service import ObservedPayment, PaymentLink, PaymentServi
 from quntedge.refunds.service import ObservedRefund, RefundedPayment, RefundService
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from tests.payments.builders import USER, seed
+
+
+class NobodyIsAsked:
+    """The fees of alerts are in our records."""
+
+    async def fees_of(self, payment_id: str) -> list[PaymentFee]:
+        raise AssertionError(payment_id)
 
 
 @dataclass
@@ -122,6 +132,32 @@ class Books:
             observed = [ObservedDispute(snapshot, "msg_3", from_gateway=True)]
             await DisputeService(PaymentService()).apply(unit, observed, owner)
             await unit.commit()
+
+    async def alert(self, alert_id: str, payment_id: str, fee: Money | None) -> None:
+        """The gateway warns of a dispute, and charges for the warning."""
+        at = self.tick()
+        payment = self.snapshots[payment_id]
+        snapshot = DisputeAlertSnapshot(
+            alert_id=alert_id,
+            kind=AlertKind.DISPUTE_ALERT,
+            raw_kind="dispute_alert",
+            amount=payment.total or Money.zero(payment.currency),
+            payment_id=payment_id,
+            fee_charged=fee is not None,
+            fee=fee,
+            reported_at=at,
+            updated_at=at,
+        )
+        async with self.units() as unit:
+            owner = {payment_id: DisputedPayment(await self._id(unit, payment_id), USER, None)}
+            await WarningService().apply_alerts(unit, [snapshot], owner)
+            await unit.commit()
+
+    async def post_awaited(self) -> None:
+        """Posts what the ledger waits for and our records know."""
+        awaited = AwaitedFees(self.units, NobodyIsAsked(), PaymentService(), self.bookkeeping.service)
+        while await awaited.post_due():
+            pass
 
     @staticmethod
     async def _id(unit: UnitOfWork, payment_id: str) -> str:

@@ -38,7 +38,7 @@ async def post(client: httpx.AsyncClient, path: str, fields: dict[str, str]) -> 
 
 
 async def kinds(product: Product) -> list[str]:
-    rows = await product.rows("SELECT kind FROM notification ORDER BY created_at, id")
+    rows = await product.rows("SELECT kind FROM notification WHERE kind <> 'invoice' ORDER BY created_at, id")
     return [row["kind"] for row in rows]
 
 

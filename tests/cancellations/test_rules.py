@@ -17,6 +17,8 @@ from quntedge.cancellations.errors import (
 )
 from quntedge.cancellations.rules import Payment, Situation, Timing
 from quntedge.kit.money import Money
+from quntedge.pricing.rules import Discount
+from quntedge.pricing.shares import unused
 from quntedge.subscriptions.models import STATUSES
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
@@ -139,16 +141,15 @@ def test_pro_rata_only_the_time_that_is_left_is_owed() -> None:
 def test_the_unused_share_is_never_more_than_was_paid_and_never_grows(paid: int, seconds: int, used: int) -> None:
     end = NOW + timedelta(seconds=seconds)
     earlier, later = NOW + timedelta(seconds=used), NOW + timedelta(seconds=used + 1)
-    one = rules.unused(Money(paid, "usd"), NOW, end, earlier).amount_minor
-    two = rules.unused(Money(paid, "usd"), NOW, end, later).amount_minor
+    one = unused(Money(paid, "usd"), NOW, end, earlier).amount_minor
+    two = unused(Money(paid, "usd"), NOW, end, later).amount_minor
     assert 0 <= two <= one <= paid
-    assert rules.unused(Money(paid, "usd"), NOW, end, NOW).amount_minor == paid
-    assert rules.unused(Money(paid, "usd"), NOW, end, end).amount_minor == 0
+    assert unused(Money(paid, "usd"), NOW, end, NOW).amount_minor == paid
+    assert unused(Money(paid, "usd"), NOW, end, end).amount_minor == 0
 
 
 def test_discounts() -> None:
     price = Money(2999, "usd")
-    assert rules.discounted(price, 2000, None) == Money(2399, "usd")
-    assert rules.discounted(price, None, Money(500, "usd")) == Money(2499, "usd")
-    assert rules.discounted(price, None, Money(5000, "usd")) == Money(0, "usd")
-    assert rules.discounted(price, None, None) == price
+    assert Discount("offer", 2000).after(price) == Money(2399, "usd")
+    assert Discount("offer", None, Money(500, "usd")).after(price) == Money(2499, "usd")
+    assert Discount("offer", None, Money(5000, "usd")).after(price) == Money(0, "usd")

@@ -1,7 +1,7 @@
 """Taking a contract back within fourteen days: received, confirmed, ended, and what is owed waits for staff."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -59,12 +59,7 @@ async def test_two_at_once_are_one(world: World) -> None:
 
 
 async def test_the_fourteenth_day_is_the_last_by_the_customers_calendar(world: World) -> None:
-    kim, lou = await world.buy(), await world.buy()
-    async with world.units() as unit:
-        await unit.session.execute(
-            text("UPDATE app_user SET time_zone = 'America/Los_Angeles' WHERE id = :id"), {"id": lou.user_id}
-        )
-        await unit.commit()
+    kim, lou = await world.buy(), await world.buy(zone="America/Los_Angeles")
     world.clock.set(datetime(2026, 9, 16, 0, 0, tzinfo=UTC))
     with pytest.raises(WithdrawalPeriodOver):
         await world.cancellations.withdrawals.preview(kim.user_id)
@@ -72,6 +67,25 @@ async def test_the_fourteenth_day_is_the_last_by_the_customers_calendar(world: W
         await withdraw(world, kim)
     assert (await withdraw(world, lou)).time_zone == "America/Los_Angeles"
     assert (await world.subscription(kim))["status"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("bought_in", "moved_to", "hours_later"),
+    [("Pacific/Auckland", "America/Los_Angeles", 36), ("America/Los_Angeles", "Pacific/Auckland", 31)],
+)
+async def test_moving_to_another_zone_neither_shortens_nor_lengthens_the_time(
+    world: World, bought_in: str, moved_to: str, hours_later: int
+) -> None:
+    """Midnight after the fourteenth day, by the calendar of the place where the contract was concluded."""
+    kim = await world.buy(zone=bought_in)
+    before = await world.cancellations.withdrawals.preview(kim.user_id)
+    assert before.deadline == datetime(2026, 9, 15, tzinfo=UTC) + timedelta(hours=hours_later)
+    await world.move(kim, moved_to)
+    await world.hear_of(kim.membership_id)
+    after = await world.cancellations.withdrawals.preview(kim.user_id)
+    assert (after.deadline, after.time_zone) == (before.deadline, bought_in)
+    world.clock.set(before.deadline - timedelta(seconds=1))
+    assert (await withdraw(world, kim)).deadline == before.deadline
 
 
 async def test_renewals_do_not_begin_the_fourteen_days_anew_and_trials_do_not_delay_them(world: World) -> None:

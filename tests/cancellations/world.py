@@ -94,14 +94,18 @@ class World:
     """What was recorded and committed, of the feature's own facts."""
     buyers: int = 0
 
-    async def buy(self, plan_code: str = "quarterly", card: str = CARD) -> Buyer:
-        """A new customer buys a plan; we hear of it as by a delivery."""
+    async def buy(self, plan_code: str = "quarterly", card: str = CARD, zone: str | None = None) -> Buyer:
+        """A new customer, who lives by the days of `zone`, buys a plan; we hear of it as by a delivery."""
         self.buyers += 1
         name = f"kim{self.buyers}"
         async with self.units() as unit:
             user_id = (await users_for_whop(unit, self.vault, [WhopIdentity(f"user_{name}", None, name)]))[
                 f"user_{name}"
             ]
+            if zone is not None:
+                await unit.session.execute(
+                    text("UPDATE app_user SET time_zone = :zone WHERE id = :id"), {"id": user_id, "zone": zone}
+                )
             plan = await catalog.plan_by_code(unit.session, plan_code)
             await unit.commit()
         assert plan is not None
@@ -114,6 +118,14 @@ class World:
         await self.hear_of(membership_id, user_id)
         (row,) = await self.rows("SELECT id FROM subscription WHERE whop_membership_id = :id", id=membership_id)
         return Buyer(user_id, row["id"], membership_id)
+
+    async def move(self, buyer: Buyer, zone: str) -> None:
+        """The customer lives by the days of another zone from now on."""
+        async with self.units() as unit:
+            await unit.session.execute(
+                text("UPDATE app_user SET time_zone = :zone WHERE id = :id"), {"id": buyer.user_id, "zone": zone}
+            )
+            await unit.commit()
 
     async def hear_of(self, membership_id: str, user_id: str | None = None) -> None:
         """A delivery tells how a membership and its payments are now."""

@@ -31,9 +31,9 @@ async def test_a_checkout_is_opened(world: World, clock: FrozenClock) -> None:
     async with world.units() as unit:
         assert await world.checkouts.get(unit, user, view.id) == view
         plan = await world.plan("monthly")
-        (owner,) = (await owners(unit.session, [view.id, "chk_x", "\x00"])).values()
+        (owner,) = (await owners(unit, [view.id, "chk_x", "\x00"])).values()
         assert (owner.user_id, owner.plan_id, owner.state) == (user, plan.id, "open")
-        assert await owners(unit.session, ["nonsense"]) == {}
+        assert await owners(unit, ["nonsense"]) == {}
 
 
 async def test_what_is_paid_there_carries_our_id(world: World) -> None:

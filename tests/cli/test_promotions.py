@@ -19,7 +19,7 @@ async def test_a_promotion_from_its_making_to_its_end(cli: Cli, tmp_path: Path) 
         "--code", "launch20", "--max-uses", "500", "--ends", "2099-01-01",
     )  # fmt: skip
     assert made.exit_code == 0, made.output
-    assert made.stdout == "launch: 12.5% off, version 1, 1 codes.\n"
+    assert made.stdout == "launch: 12.5% off, version 1, 1 code.\n"
     listed = json.loads((await cli("promotions", "list", "--json")).stdout)
     assert [(one["code"], one["percent_bp"], one["periods"]) for one in listed] == [("launch", 1250, 3)]
     assert "0 of 500" in (await cli("promotions", "list")).stdout

@@ -63,6 +63,11 @@ async def test_refunds_and_disputes_move_the_balance_when_they_happen(shop: Shop
     kinds = dict.fromkeys(MovementKind, 0)
     for one in await movements(shop):
         kinds[one.kind] += one.amount.amount_minor
+    of_first = await shop.gateway.movements_of(first.payment_id)
+    assert sorted(one.movement_id for one in of_first) == sorted(
+        one.movement_id for one in await movements(shop) if one.payment_id == first.payment_id
+    )
+    assert MovementKind.REFUND in {one.kind for one in of_first}
     assert kinds[MovementKind.REFUND] == -1000
     assert kinds[MovementKind.DISPUTE] == 0, "taken, and brought back"
     assert kinds[MovementKind.DISPUTE_FEE] == -1500

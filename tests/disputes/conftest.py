@@ -21,6 +21,7 @@ def shop_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         whop_api_key="test-key",
         whop_account_id="biz_test",
         whop_webhook_secrets=WEBHOOK_SECRET,
+        staff_emails="ops@staff.test, finance@staff.test",
     )
 
 

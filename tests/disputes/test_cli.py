@@ -44,11 +44,26 @@ async def test_a_dispute_is_listed_packed_and_answered(world: World, command: Cl
     assert declined.exit_code == 1
     assert "nothing was sent" in declined.stderr
     assert (await world.runtime.gateway.dispute(whop_id)).evidence_submitted_at is None
-    sent = await command("disputes", "submit", whop_id, "--yes")
+    usage = tmp_path / "usage of Kim Doe.pdf"
+    for content, said in ((b"", "is empty"), (b"<html>", "does not begin as such files do")):
+        usage.write_bytes(content)
+        refused = await command("disputes", "submit", whop_id, "--yes", "--attach", f"digital_fulfillment={usage}")
+        assert (refused.exit_code, said in refused.stderr) == (1, True), refused.output
+    usage.write_bytes(b"%PDF-1.7 twelve charts")
+    unsaid = await command("disputes", "submit", whop_id, "--yes", "--attach", str(usage))
+    assert "with what the file proves" in unsaid.stderr
+    assert await world.rows("SELECT id FROM dispute_response") == []
+    sent = await command("disputes", "submit", whop_id, "--yes", "--attach", f"digital_fulfillment={usage}")
     assert sent.exit_code == 0, sent.output
     assert "under review" in sent.stdout
     shown = await command("disputes", "show", whop_id)
     assert "evidence by staff:" in shown.stdout
+    assert "evidence.pdf" in shown.stdout
+    detail = json.loads((await command("disputes", "show", whop_id, "--json")).stdout)
+    assert {one["state"] for one in detail["documents"]} == {"sent"}
+    assert detail["documents"][0]["name"] == "attachment-1.pdf", "the file's own name may tell of a person"
+    at_whop = (await world.whop("GET", f"/disputes/{whop_id}"))["evidence"]["documents"]
+    assert [one["id"] for one in at_whop] == [one["whop_file_id"] for one in detail["documents"]]
     again = await command("disputes", "accept", whop_id, "--yes")
     assert again.exit_code == 1
     assert "under review" in again.stderr

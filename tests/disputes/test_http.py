@@ -63,6 +63,9 @@ async def test_disputes_are_listed_shown_and_answered(world: World) -> None:
     detail = await _get(world, f"/disputes/{listed['id']}", staff)
     assert [(one["kind"], one["state"]) for one in detail["responses"]] == [("evidence", "done")]
     assert detail["responses"][0]["actor"].startswith("service:key_")
+    documents = [(one["name"].partition("-INV")[0], one["state"]) for one in detail["documents"]]
+    assert documents == [("evidence.pdf", "sent"), ("access-log.pdf", "sent"), ("invoice", "sent")]
+    assert [one["whop_file_id"] for one in detail["documents"]] == [one["id"] for one in told["documents"]]
 
 
 async def test_the_file_holds_our_records_and_says_what_it_lacks(world: World) -> None:
@@ -94,13 +97,21 @@ async def test_the_file_holds_our_records_and_says_what_it_lacks(world: World) -
     archives = [(await world.http.get(url, headers=staff)).content for _ in range(2)]
     assert archives[0] == archives[1]
     with zipfile.ZipFile(io.BytesIO(archives[0])) as archive:
-        assert _names(archive) == ["evidence.pdf", "evidence.json", "texts-for-whop.json"]
-        pdf, document, texts = (archive.read(name) for name in archive.namelist())
+        names = _names(archive)
+        (invoice,) = [name for name in names if name.startswith("invoice-")]
+        assert names == ["evidence.pdf", "access-log.pdf", invoice, "evidence.json", "texts-for-whop.json"]
+        pdf, log, bill, document, texts = (archive.read(name) for name in archive.namelist())
+    assert "subscription created" in _text(log)
+    assert EMAIL not in _text(log)
+    assert invoice.removeprefix("invoice-").removesuffix(".pdf") in _text(bill)
     assert json.loads(texts) == found["texts"]
     assert json.loads(document)["dispute_id"] == listed["id"]
-    pages = "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)
-    assert EMAIL in pages
-    assert "29.00 USD" in pages
+    assert EMAIL in _text(pdf)
+    assert "29.00 USD" in _text(pdf)
+
+
+def _text(pdf: bytes) -> str:
+    return "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)
 
 
 async def test_alarms_are_resolved_once(world: World) -> None:

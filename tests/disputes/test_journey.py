@@ -7,10 +7,12 @@ from quntedge.settings import Settings
 from tests.journeys.world import PASSWORD, running_product
 
 EMAIL = "kim@example.org"
+STAFF = "ops@staff.example"
 
 
 @pytest.mark.long
 async def test_a_dispute_nobody_answers(settings: Settings, database_url: str) -> None:
+    settings = settings.model_copy(update={"staff_emails": [STAFF]})
     async with running_product(settings, database_url) as product, product.browser() as browser:
         body = {"email": EMAIL, "password": PASSWORD, "name": "Kim", "accept_terms": True}
         signed_up = await browser.post("/api/account/sign-up", json=body)
@@ -27,7 +29,7 @@ async def test_a_dispute_nobody_answers(settings: Settings, database_url: str) -
         (row,) = await product.rows("SELECT status, evidence_due_at FROM dispute")
         assert row["status"] == "needs_response"
 
-        # Five of seven days later staff is told, at the time at which it falls due and without a delivery.
+        # Four, five and six of seven days later staff is told, when it falls due and without a delivery.
         await product.advance(days=6)
         (alarm,) = await product.rows("SELECT kind, raised_at FROM dispute_alarm")
         assert alarm["kind"] == "deadline"
@@ -41,5 +43,12 @@ async def test_a_dispute_nobody_answers(settings: Settings, database_url: str) -
         (ended,) = await product.rows("SELECT status FROM subscription")
         assert ended["status"] == "canceled"
         assert len(await product.rows("SELECT id FROM dispute_alarm")) == 1
+        told = [str(mail["subject"]) for mail in product.post.mails if mail["to"] == STAFF]
+        assert [subject.rpartition(":")[0] for subject in told] == [
+            "A payment is disputed",
+            "3 days left to answer a dispute",
+            "Last day to answer a dispute",
+            "A dispute was lost",
+        ]
         page = await browser.get("/billing/history")
         assert "The disputed payment went back to you" in page.text

@@ -23,6 +23,7 @@ from quntedge.disputes.rules import (
     STATUSES,
     Action,
     DisputeState,
+    Reminder,
     Verdict,
     action_for,
     judge,
@@ -30,6 +31,7 @@ from quntedge.disputes.rules import (
     paid_out_twice,
     payment_dispute,
     remind_at,
+    reminder,
     withdrawn,
 )
 from quntedge.gateway.disputed import DisputeStatus
@@ -144,15 +146,34 @@ def test_the_policy(status: str, inquiry: bool, action: Action | None) -> None:
 def test_reminders_and_looks() -> None:
     due = STATE.evidence_due_at
     assert due is not None
-    assert remind_at(STATE, None) == due - REMIND_BEFORE
-    assert remind_at(STATE, due) is None
-    assert remind_at(replace(STATE, status="under_review"), None) is None
-    assert remind_at(replace(STATE, editable=False), None) is None
+    assert remind_at(replace(STATE, status="under_review"), None, None) is None
+    assert remind_at(replace(STATE, editable=False), None, None) is None
     assert look_at(STATE, AT, AT) == AT + LOOK_EVERY
     near = due - timedelta(minutes=5)
     assert look_at(STATE, AT, near) == due + timedelta(hours=1)
     assert look_at(replace(STATE, status="won"), AT, AT) is None
     assert look_at(STATE, AT, AT + timedelta(days=500)) is None
+
+
+def test_each_reminder_of_a_deadline_comes_once() -> None:
+    due = AT + timedelta(days=7)
+    three, two, one = (due - timedelta(days=days) for days in (3, 2, 1))
+    assert two == due - REMIND_BEFORE
+    assert remind_at(STATE, None, None) == three
+    assert remind_at(STATE, due, three) == two
+    assert remind_at(STATE, due, two + timedelta(hours=5)) == one
+    assert remind_at(STATE, due, one) is None
+    # A deadline that was moved is another one.
+    assert remind_at(replace(STATE, evidence_due_at=due + timedelta(days=2)), due, one) == three + timedelta(days=2)
+
+    assert reminder(due, AT, three) == Reminder(alarm=False, days_left=3)
+    assert reminder(due, AT, two) == Reminder(alarm=True, days_left=3)
+    assert reminder(due, AT, one) == Reminder(alarm=True, days_left=1)
+    # Known only when three days were over: the mail about its opening has named the deadline.
+    assert reminder(due, three, three) == Reminder(alarm=False, days_left=None)
+    assert reminder(due, two, one) == Reminder(alarm=True, days_left=1)
+    # Nobody is told of time that is left when there is none.
+    assert reminder(due, AT, due) == Reminder(alarm=True, days_left=None)
 
 
 def test_an_open_dispute_matters_more_than_one_that_was_lost_and_that_more_than_one_that_was_won() -> None:

@@ -143,7 +143,7 @@ class World:
 
     async def mails(self) -> list[str]:
         """Kinds of the mails that are owed, in order; the confirmation of the purchase left out."""
-        rows = await self.rows("SELECT kind FROM notification ORDER BY id")
+        rows = await self.rows("SELECT kind FROM notification WHERE kind <> 'invoice' ORDER BY id")
         return [row["kind"] for row in rows][1:]
 
     async def status(self) -> str:

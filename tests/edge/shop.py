@@ -17,6 +17,7 @@ from quntedge.accounts.api_keys import ApiKeyService
 from quntedge.accounts.passwords import Passwords
 from quntedge.accounts.service import AccountService
 from quntedge.api import routes as api
+from quntedge.audit.log import AuditLog
 from quntedge.bookkeeping.feature import Bookkeeping
 from quntedge.cancellations.feature import Cancellations
 from quntedge.catalog import queries as catalog
@@ -40,6 +41,7 @@ from quntedge.invoices.service import InvoiceService
 from quntedge.kit.clock import FrozenClock
 from quntedge.kit.ids import new_id
 from quntedge.methods.feature import Methods
+from quntedge.methods.queries import default_method
 from quntedge.notifications.editing import MailTemplateService
 from quntedge.pauses.service import PauseService
 from quntedge.payments.models import PaymentTransaction
@@ -265,7 +267,15 @@ async def open_shop(
     processes = ProcessRunner(units, engine, jobs)
     promotions = Promotions(units, processes, gateway)
     canceling = Cancellations(units, processes, gateway, SubscriptionService(), vault)
-    plan_changes = PlanChanges(units, processes, gateway, SubscriptionService(), jobs, base_url=settings.base_url)
+    plan_changes = PlanChanges(
+        units,
+        processes,
+        gateway,
+        SubscriptionService(),
+        jobs,
+        base_url=settings.base_url,
+        paying_method=default_method,
+    )
     services = replace(
         Services(
             settings=settings,
@@ -303,6 +313,7 @@ async def open_shop(
             reconciliation=_reconciliation(settings, units, vault, gateway),
             gateway=gateway,
             mails=MailTemplateService(renderer_for(settings)),
+            audit=AuditLog(units),
             checkout_origins=(emulator.url if emulator is not None else "https://checkout.example",),
         ),
         **(changes or {}),

@@ -39,20 +39,21 @@ async def test_a_dispute_is_answered_and_won(
     fees = (await sdk.payments.list_fees(pay)).data
     assert [fee.amount.amount for fee in fees if fee.origin == "dispute_fee"] == ["-15.00"]
     await conflicts(sdk.payments.refund(pay))
+    policy, session, history = [await emu.upload(f"{name}.pdf", b"%PDF-1.7") for name in ("one", "two", "three")]
     changed = await sdk.disputes.update(
         opened["id"],
         evidence={
             "notes": "Used every day.",
-            "refund_policy_attachment": {"id": "file_1"},
-            "documents": [{"document_type": "customer_session", "id": "file_2"}],
+            "refund_policy_attachment": {"id": policy},
+            "documents": [{"document_type": "customer_session", "id": session}],
         },
     )
-    assert (changed.evidence.notes, changed.evidence.documents[0].id) == ("Used every day.", "file_2")
+    assert (changed.evidence.notes, changed.evidence.documents[0].id) == ("Used every day.", session)
     assert changed.evidence.refund_policy_attachment is not None
     replaced = await sdk.disputes.upload_evidence(
-        opened["id"], documents=[{"document_type": "subscription", "id": "file_3"}]
+        opened["id"], documents=[{"document_type": "subscription", "id": history}]
     )
-    assert [one.id for one in replaced.evidence.documents] == ["file_3"]
+    assert [one.id for one in replaced.evidence.documents] == [history]
     sent = await sdk.disputes.submit(opened["id"])
     assert (sent.status, sent.evidence_editable, sent.evidence_locked_reason) == ("under_review", False, "submitted")
     assert sent.evidence_submitted_at is not None

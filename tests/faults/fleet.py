@@ -78,6 +78,7 @@ class Fleet:
 
     async def start(self, name: Name) -> None:
         """Starts a process and waits until it serves, or says that it works."""
+        dead = set(self.emulator.runtime.followers.working())
         flags = ("--host", "127.0.0.1", "--port", str(self.port)) if name == "web" else ()
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = await asyncio.create_subprocess_exec(
@@ -87,7 +88,7 @@ class Fleet:
         if name == "web":
             await self.until(self._serves)
         else:
-            await self.until(self._works)
+            await self.until(lambda: self._works(dead))
 
     async def _serves(self) -> bool:
         async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
@@ -96,8 +97,9 @@ class Fleet:
             except httpx.TransportError:
                 return False
 
-    async def _works(self) -> bool:
-        return bool(self.emulator.runtime.followers.working())
+    async def _works(self, dead: set[str]) -> bool:
+        # Whoever was killed is taken for alive for a while.
+        return bool(set(self.emulator.runtime.followers.working()) - dead)
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Waits until something is so; a process that has ended by itself is a failure."""

@@ -1,6 +1,6 @@
 """The worker is killed with SIGKILL in the middle of a retry, and of the end of a subscription nobody pays for."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.faults.fleet import Customer, Death, Fleet, When
@@ -27,9 +27,15 @@ async def the_case(customer: Customer) -> dict[str, Any]:
 
 
 async def until(customer: Customer, column: str) -> None:
-    """Goes to the time at which this is due, and two minutes further."""
-    at = (await the_case(customer))[column]
-    await customer.fleet.advance(to=(at + timedelta(minutes=2)).isoformat())
+    """Goes to the time at which this is due, as soon as that is known, and two minutes further."""
+    found: list[datetime] = []
+
+    async def is_known() -> bool:
+        found[:] = filter(None, [(await the_case(customer))[column]])
+        return bool(found)
+
+    await customer.fleet.until(is_known)
+    await customer.fleet.advance(to=(found[0] + timedelta(minutes=2)).isoformat())
 
 
 async def failed_attempts(customer: Customer) -> int:

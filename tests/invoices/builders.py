@@ -6,11 +6,15 @@ from typing import Any
 
 from quntedge.gateway.port import RefundSnapshot, RefundStatus
 from quntedge.invoices.documents import Corrected, Document
-from quntedge.invoices.lines import Amounts, credit_lines, invoice_lines
+from quntedge.invoices.lines import credit_lines, invoice_lines
 from quntedge.invoices.parties import BuyerDetails, Seller
-from quntedge.invoices.words import labels
+from quntedge.invoices.words import tax_word
 from quntedge.kit.money import Money
 from quntedge.payments.service import PaymentService
+from quntedge.pricing.labels import line_text
+from quntedge.pricing.rules import Label, LineKind
+from quntedge.pricing.rules import Line as PriceLine
+from quntedge.pricing.told import Told, price_told, told
 from quntedge.refunds.service import ObservedRefund, RefundedPayment, RefundService
 from quntedge.storage.unit_of_work import UnitOfWork
 from tests.payments.builders import AT, USER
@@ -47,17 +51,34 @@ def seller(**over: Any) -> Seller:
     return replace(SELLER, **over)
 
 
+def charge(
+    total: Money, subtotal: Money | None = None, tax: Money | None = None, tax_behavior: str | None = None
+) -> Told:
+    """What the gateway tells of a payment."""
+    return told(
+        total.amount_minor,
+        total.currency,
+        subtotal=None if subtotal is None else subtotal.amount_minor,
+        tax=None if tax is None else tax.amount_minor,
+        tax_behavior=tax_behavior,
+    )
+
+
+PLAN = PriceLine(LineKind.PLAN, Label.PLAN, Money.zero("usd"))
+
+
 def document(**over: Any) -> Document:
-    """An invoice over $31.61 from Paris to Berlin: $29.00 and 9 % of tax."""
-    amounts = over.pop("amounts", Amounts(Money(3161, "usd"), Money(2900, "usd"), Money(261, "usd"), "exclusive"))
-    language, prorated = over.get("language", "en"), over.pop("prorated", False)
+    """An invoice over $31.61 from Paris to Berlin: $29.00 and 9 % of tax. `agreed` are lines of a price that came off,
+    each with its text."""
+    amounts = over.pop("amounts", charge(Money(3161, "usd"), Money(2900, "usd"), Money(261, "usd"), "exclusive"))
+    language, agreed = over.get("language", "en"), over.pop("agreed", ())
     from_to = over.get("seller", SELLER)
+    price = price_told(amounts, PLAN, [line for line, _ in agreed])
+    texts = [over.pop("plan", "Pro"), *(text for _, text in agreed)]
+    items = [line for line in price.lines if line.kind is not LineKind.TAX]
+    texts += [line_text(line, language) for line in items[len(texts) :]]
     lines = invoice_lines(
-        amounts,
-        labels(language, over.pop("plan", "Pro"), over.pop("deduction", None), from_to.country),
-        plan_id="pln_1",
-        period=(AT, AT + timedelta(days=30)),
-        prorated=prorated,
+        price, texts, tax_word(language, from_to.country), plan_id="pln_1", period=(AT, AT + timedelta(days=30))
     )
     plain = Document(
         kind="invoice",

@@ -104,6 +104,20 @@ async def test_a_refund_that_failed_after_all_is_taken_back_and_nothing_is_delet
     assert [fact.reverses_id is not None for fact in issued] == [False, True, False]
 
 
+async def test_a_refund_that_fails_and_goes_through_again_is_credited_again(shop: UnitOfWorkFactory) -> None:
+    transaction_id = await _paid(shop)
+    await _refunded(shop, transaction_id, 1000, "rf_1")
+    for hours in (5, 7):
+        await _refunded(shop, transaction_id, 1000, "rf_1", status=RefundStatus.FAILED, hours=hours)
+        for again in range(2):
+            await _refunded(shop, transaction_id, 1000, "rf_1", hours=hours + 1 + again)
+    credit, back = (1000, 83, False), (-1000, -83, True)
+    expected = [credit, back, credit, back, credit]
+    assert await rows(shop, NOTES) == [(f"CN-2026-{number:06d}", *said) for number, said in enumerate(expected, 1)]
+    assert await rows(shop, "SELECT status, credited_minor FROM invoice") == [("partially_refunded", 1000)]
+    assert await rows(shop, "SELECT occasion FROM credit_note ORDER BY number") == [(1,), (1,), (2,), (2,), (3,)]
+
+
 async def test_a_refund_that_is_known_before_the_payment_is_settled_is_credited_with_the_number(
     shop: UnitOfWorkFactory,
 ) -> None:

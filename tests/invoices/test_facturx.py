@@ -9,27 +9,28 @@ import pytest
 
 from quntedge.invoices.documents import Document
 from quntedge.invoices.facturx import Profile, structured
-from quntedge.invoices.lines import Amounts
 from quntedge.invoices.parties import BuyerDetails
 from quntedge.kit.currencies import EXPONENTS
 from quntedge.kit.money import Money
-from tests.invoices.builders import BUYER, credit_note, document, seller
+from quntedge.pricing.rules import Label, Line, LineKind
+from tests.invoices.builders import BUYER, charge, credit_note, document, seller
 
 RAM = "{urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100}"
+UNUSED = Line(LineKind.PRORATION, Label.UNUSED_TIME, Money(-1160, "usd"))
 LEVELS = {Profile.EN16931: "en16931", Profile.MINIMUM: "minimum"}
 
 DOCUMENTS: dict[str, Document] = {
     "taxed": document(),
-    "discount": document(amounts=Amounts(Money(2529, "usd"), Money(2900, "usd"), Money(209, "usd"), "exclusive")),
-    "inclusive": document(amounts=Amounts(Money(2900, "eur"), Money(2900, "eur"), Money(483, "eur"), "inclusive")),
+    "discount": document(amounts=charge(Money(2529, "usd"), Money(2900, "usd"), Money(209, "usd"), "exclusive")),
+    "inclusive": document(amounts=charge(Money(2900, "eur"), Money(2900, "eur"), Money(483, "eur"), "inclusive")),
     "proration": document(
-        amounts=Amounts(Money(18740, "usd"), Money(19900, "usd")), deduction="Unused time on Monthly", prorated=True
+        amounts=charge(Money(18740, "usd"), Money(19900, "usd")), agreed=[(UNUSED, "Unused time on Monthly")]
     ),
-    "reverse charge": document(amounts=Amounts(Money(2900, "eur"))),
+    "reverse charge": document(amounts=charge(Money(2900, "eur"))),
     "no tax, consumer": document(
-        amounts=Amounts(Money(2900, "usd")), buyer=BuyerDetails(name="Kim Doe", country="US", email="kim@example.test")
+        amounts=charge(Money(2900, "usd")), buyer=BuyerDetails(name="Kim Doe", country="US", email="kim@example.test")
     ),
-    "seller without VAT": document(amounts=Amounts(Money(2900, "usd")), seller=seller(vat_id=None, note="Exempt.")),
+    "seller without VAT": document(amounts=charge(Money(2900, "usd")), seller=seller(vat_id=None, note="Exempt.")),
     "buyer unknown": document(buyer=BuyerDetails()),
     "number without country": document(buyer=replace(BUYER, country="AU", vat_id="51824753556")),
     "control characters": document(buyer=replace(BUYER, company='A < B & "C" ]]> <!-- \'', name="x")),
@@ -50,10 +51,10 @@ def test_the_xml_is_valid(name: str) -> None:
 @pytest.mark.parametrize("currency", sorted(EXPONENTS))
 def test_every_currency_is_told_exactly_or_not_at_all(currency: str) -> None:
     whole = 10 ** EXPONENTS[currency]
-    coarse = structured(document(amounts=Amounts(Money(1234 * whole, currency), None, Money(200 * whole, currency))))
+    coarse = structured(document(amounts=charge(Money(1234 * whole, currency), None, Money(200 * whole, currency))))
     assert coarse is not None
     assert _amount(fromstring(coarse.xml), "GrandTotalAmount") == Decimal(1234)
-    fine = structured(document(amounts=Amounts(Money(1234 * whole + 1, currency))))
+    fine = structured(document(amounts=charge(Money(1234 * whole + 1, currency))))
     assert (fine is None) == (EXPONENTS[currency] > 2), "EN 16931 knows two decimals"
 
 

@@ -16,17 +16,18 @@ from pypdf import PdfReader
 from quntedge.invoices.documents import Document
 from quntedge.invoices.facturx import FILE_NAME, structured
 from quntedge.invoices.glyphs import Glyphs
-from quntedge.invoices.lines import Amounts
+from quntedge.invoices.lines import Line as DocumentLine
 from quntedge.invoices.parties import BuyerDetails
 from quntedge.invoices.pdf import FONTS, PdfMaker
 from quntedge.invoices.xmp import UnexpectedPdf, declare_facturx
 from quntedge.kit.currencies import EXPONENTS
 from quntedge.kit.dates import day
 from quntedge.kit.money import Money
-from tests.invoices.builders import BUYER, SELLER, credit_note, document, seller
+from quntedge.pricing.rules import Label, Line, LineKind
+from tests.invoices.builders import BUYER, SELLER, charge, credit_note, document, seller
 
 MAKER = PdfMaker()
-TAXED_YEN = Amounts(Money(3190, "jpy"), Money(2900, "jpy"), Money(290, "jpy"), "exclusive")
+TAXED_YEN = charge(Money(3190, "jpy"), Money(2900, "jpy"), Money(290, "jpy"), "exclusive")
 
 
 def text_of(pdf: bytes) -> str:
@@ -45,7 +46,7 @@ def _plain(text: str) -> str:
     "held",
     [
         document(),
-        document(amounts=Amounts(Money(2529, "usd"), Money(2900, "usd"), Money(209, "usd"), "exclusive")),
+        document(amounts=charge(Money(2529, "usd"), Money(2900, "usd"), Money(209, "usd"), "exclusive")),
         document(amounts=TAXED_YEN),
         document(buyer=replace(BUYER, company=None, vat_id=None)),
         credit_note(),
@@ -145,6 +146,41 @@ def test_long_names_stay_on_the_page() -> None:
         page = opened[0].get_textpage()
         right = max(page.get_charbox(index)[2] for index in range(page.count_chars()))
         assert right < opened[0].get_width() - 50, "the margin stays free"
+
+
+def test_a_name_with_hyphens_is_broken_at_these() -> None:
+    shown = _lines_of(
+        MAKER.compile(document(buyer=replace(BUYER, name="Anne-Charlotte de La Rochefoucauld-Montbazon-Guéméné")))
+    )
+    # How pdfium tells a hyphen at the end of a line.
+    assert "Anne-Charlotte de La Rochefoucauld\x02Montbazon-Guéméné" in shown
+
+
+def test_addresses_are_written_as_where_they_are() -> None:
+    american = replace(BUYER, country="US", postcode="62701", city="Springfield, IL", vat_id=None)
+    assert "Springfield, IL 62701" in _lines_of(MAKER.compile(document(buyer=american)))
+
+
+def test_unused_time_says_below_how_it_came_about() -> None:
+    unused = Line(LineKind.PRORATION, Label.UNUSED_TIME, Money(-1160, "usd"))
+    text = "Unused time on Monthly: 12 of 30 days (1 Sep 2026 to 1 Oct 2026, paid $29.00)"
+    charged = charge(Money(18740, "usd"), Money(19900, "usd"))
+    shown = _lines_of(MAKER.compile(document(amounts=charged, agreed=[(unused, text)])))
+    assert {"Unused time on Monthly: 12 of 30 days", "1 Sep 2026 to 1 Oct 2026, paid $29.00"} <= shown
+
+
+def test_every_page_of_many_says_whose_it_is() -> None:
+    lines = [DocumentLine("plan", f"Seat {number}", Money(100, "usd")) for number in range(30)]
+    shown = text_of(MAKER.compile(document(lines=tuple(lines))))
+    assert "INV-2026-000042 · Page 1 of 2" in shown
+    assert "INV-2026-000042 · Page 2 of 2" in shown
+    assert shown.count("DESCRIPTION") == 2
+    assert "Page" not in text_of(MAKER.compile(document()))
+
+
+def _lines_of(pdf: bytes) -> set[str]:
+    with pypdfium2.PdfDocument(pdf) as opened:
+        return {line.strip().replace("\u200b", "") for line in opened[0].get_textpage().get_text_bounded().splitlines()}
 
 
 def test_characters_without_a_glyph_are_replaced_by_what_they_are_made_of() -> None:

@@ -73,10 +73,10 @@ class Product:
             return [dict(row._mapping) for row in found]
 
     async def settled(self) -> None:
-        """Waits until nothing is on its way: no delivery, no event, no job, no mail."""
+        """Waits until nothing is on its way: no delivery, no event, no job, no mail that is due."""
         await self.emulator.settle()
         async with asyncio.timeout(60):
-            while any((await self.rows(_BUSY))[0].values()):
+            while any((await self.rows(_BUSY, now=self.runtime.clock.now()))[0].values()):
                 await asyncio.sleep(0.02)
 
     async def advance(self, **step: float) -> None:
@@ -87,7 +87,8 @@ class Product:
 
 _BUSY = """
     SELECT (SELECT count(*) FROM webhook_event WHERE state IN ('received', 'processing', 'retrying')) AS events,
-           (SELECT count(*) FROM notification WHERE state IN ('queued', 'sending')) AS mails,
+           (SELECT count(*) FROM notification
+            WHERE state = 'sending' OR state = 'queued' AND due_at <= :now) AS mails,
            (SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')) AS jobs
 """
 

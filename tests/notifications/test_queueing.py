@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from quntedge.notifications.rules import INVOICE_WAITS
 from quntedge.notifications.service import NotificationService
 from quntedge.storage.events import EventBus
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
@@ -60,12 +61,22 @@ async def test_other_changes_get_none_and_wake_nobody(
         await service.on_subscription_changed(
             unit, [changed(user_id, plan_id, started=False, kind="subscription.renewed")]
         )
-        await service.on_invoice_paid(unit, [paid(user_id, plan_id, None, billing_reason="subscription_create")])
-        await service.on_invoice_paid(unit, [paid(user_id, plan_id, None, billing_reason="one_time")])
         await service.on_payment_recorded(unit, [failed(user_id, plan_id, "sub_1", newly_failed=False)])
         await unit.commit()
     assert await rows(units) == []
     assert await job_count(units) == 0
+
+
+async def test_the_invoice_of_a_purchase_waits_for_its_confirmation(
+    units: UnitOfWorkFactory, service: NotificationService, user_id: str, plan_id: str
+) -> None:
+    for _ in range(2):
+        async with units() as unit:
+            await service.on_invoice_paid(unit, [paid(user_id, plan_id, None, billing_reason="subscription_create")])
+            await unit.commit()
+    (row,) = await rows(units, "kind, cause_key, due_at - created_at AS waits")
+    assert (row.kind, row.cause_key, row.waits) == ("invoice", "invoice:inv_1", INVOICE_WAITS)
+    assert await job_count(units) == 0, "nobody is woken before it is due"
 
 
 @pytest.mark.parametrize("reason", ["subscription_cycle", "subscription_update"])

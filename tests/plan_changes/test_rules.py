@@ -19,11 +19,11 @@ from quntedge.plan_changes.rules import (
     later,
     moment,
     settle,
-    total,
 )
 from quntedge.plan_changes.situation import check_state
 from quntedge.plan_changes.waiting import next_attempt
-from quntedge.pricing.rules import smallest_charge
+from quntedge.pricing.credits import Given
+from quntedge.pricing.rules import smallest_charge, sum_of
 
 START = datetime(2028, 2, 15, 9, 30, 12, tzinfo=UTC)
 NONE = Money.zero("usd")
@@ -39,10 +39,7 @@ def period(
     return PaidPeriod(
         START,
         START + timedelta(days=days),
-        Money(paid, currency),
-        Money(tax, currency),
-        Money(refunded, currency),
-        Money(carried, currency),
+        Given(Money(paid, currency), Money(tax, currency), Money(refunded, currency), Money(carried, currency)),
     )
 
 
@@ -71,11 +68,11 @@ def test_the_lines_are_what_is_charged_and_nobody_pays_more_than_the_price(
     current, wanted, held, now, proration, by_checkout = change
     found = settle(current, wanted, held, now, proration=proration, by_checkout=by_checkout)
     currency = wanted.price.currency
-    assert total(found.lines, currency) == found.charge
+    assert sum_of(found.lines, currency) == found.charge
     assert Money.zero(currency) <= found.charge <= wanted.price
     assert found.charge + found.credit == wanted.price
     assert not found.charge or found.charge >= smallest_charge(currency)
-    assert Money.zero(currency) <= found.refund <= held.refundable
+    assert Money.zero(currency) <= found.refund <= held.given.refundable
     assert 0 <= found.extension_days <= 1095
     if by_checkout:
         assert found.charge == wanted.price, "nothing can be taken off on the gateway's page"
@@ -94,7 +91,7 @@ def test_no_more_comes_back_than_was_given(
     given_back = found.credit + found.refund + _worth(found)
     waived = [line for line in found.lines if line.kind is LineKind.WAIVED]
     assert given_back + sum((line.amount for line in waived), Money.zero(given_back.currency)) <= (
-        held.refundable + held.carried
+        held.given.refundable + held.given.carried
     )
     assert all(-line.amount < smallest_charge(given_back.currency) for line in waived)
     if now >= held.end or proration == "none":
@@ -115,7 +112,7 @@ def test_up_and_down_in_the_same_second_nets_to_nothing(low: int, high: int, day
     now = START + timedelta(seconds=min(second, days * 86400))
     held = period(first.price.amount_minor, days)
     up = settle(first, second_plan, held, now, proration="credit")
-    new = PaidPeriod(now, now + timedelta(days=days), up.charge, NONE, NONE, up.credit + waived_in(up))
+    new = PaidPeriod(now, now + timedelta(days=days), Given(up.charge, NONE, NONE, up.credit + waived_in(up)))
     down = settle(second_plan, first, new, now, proration="credit")
     lost = sum((line.amount for line in down.lines if line.kind is LineKind.FORFEITED), NONE)
     net = up.charge + down.charge - down.refund - _worth(down)
@@ -133,8 +130,8 @@ def waived_in(found: Settlement) -> Money:
 def test_what_is_left_only_gets_less(paid: int, days: int, seconds: list[int]) -> None:
     held = period(paid, days)
     earlier, later_ = (held.credit(START + timedelta(seconds=second)) for second in sorted(seconds))
-    assert held.paid >= earlier >= later_ >= NONE
-    assert held.credit(START) == held.paid
+    assert held.given.paid >= earlier >= later_ >= NONE
+    assert held.credit(START) == held.given.paid
     assert held.credit(held.end) == NONE
     used, left = held.days(START + timedelta(seconds=seconds[0]))
     assert (used + left, used >= 0, left >= 0) == (days, True, True)
@@ -217,7 +214,7 @@ def test_later_nothing_is_charged_now() -> None:
     at = START + timedelta(days=30)
     for wanted in (terms(1900, 30), terms(0, None, kind="free")):
         lines = later(MONTHLY, wanted, at, period(2900))
-        assert total(lines, "usd") == NONE
+        assert sum_of(lines, "usd") == NONE
         assert all(line_text(line, locale) for line in lines for locale in ("en", "fr"))
     assert line_text(lines[0], "fr-CA") == "Vous gardez Plan jusqu’au 16 mars 2028"
 

@@ -26,6 +26,7 @@ from quntedge.gateway.whop.config import WhopSettings
 from quntedge.gateway.whop.limiter import Limiter
 from quntedge.invoices.service import InvoiceService
 from quntedge.kit.clock import FrozenClock
+from quntedge.methods.queries import default_method
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.service import PaymentService
 from quntedge.plan_changes.changes import WAKE
@@ -310,7 +311,15 @@ async def open_world(database_url: str, vault: Vault) -> AsyncIterator[World]:
         runner = ProcessRunner(mortal, engine, jobs)
         subscriptions, payments = SubscriptionService(), PaymentService()
         invoices = InvoiceService(vault, SELLER)
-        changes = PlanChanges(mortal, runner, gateway, subscriptions, jobs, base_url="https://pay.example.test")
+        changes = PlanChanges(
+            mortal,
+            runner,
+            gateway,
+            subscriptions,
+            jobs,
+            base_url="https://pay.example.test",
+            paying_method=default_method,
+        )
         changes.listen(bus)
         outcomes = CheckoutOutcomes(_no_retiring)
         bus.subscribe(SubscriptionChanged, outcomes.on_subscription_changed)

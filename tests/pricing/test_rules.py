@@ -18,13 +18,12 @@ from quntedge.pricing.rules import (
     Price,
     Tax,
     TaxMode,
-    apportion,
     net_amounts,
     price_of,
-    prorated,
     smallest_charge,
     sum_of,
 )
+from quntedge.pricing.shares import apportion, prorated
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

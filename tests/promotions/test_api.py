@@ -74,7 +74,9 @@ async def test_a_bad_request_gets_a_precise_answer_and_changes_nothing(selling_s
         {"percent_bp": None, "amounts": {"usd": -1}},
         {"percent_bp": None, "amounts": {"usd": "1e2"}},
         {"percent_bp": None, "amounts": {"xyz": 500}},
+        {"percent_bp": None, "amounts": {"usd": 10**18}},
         {"percent_bp": None, "amounts": {"usd": 10**19}},
+        {"percent_bp": None, "amounts": {"usd": "１００"}},
         {"periods": 0},
         {"plans": ["gold"]},
         {"plans": []},
@@ -181,7 +183,7 @@ async def test_the_pricing_page_and_its_form_lead_to_the_right_place(selling_sho
     answer = await kim.http.post("/checkout/start", data=form)
     assert answer.status_code == 303
     if code == "NOBODY":
-        assert answer.headers["location"] == "/pricing?code=NOBODY#promotion"
+        assert answer.headers["location"] == "/pricing?code=NOBODY#plans"
         return
     page = await kim.http.get(answer.headers["location"])
     assert page.status_code == 200

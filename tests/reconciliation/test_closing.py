@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from quntedge.commands.operator import operator
 from quntedge.kit.errors import QuntedgeError
 from quntedge.main import create_app
 from quntedge.reconciliation.report import html_of, report_of
@@ -25,9 +26,9 @@ async def close(world: World, period: str = "2026-09") -> None:
         await unit.commit()
 
 
-async def client(world: World, *scopes: str) -> httpx.AsyncClient:
+async def client(world: World, *scopes: str, holder: str | None = None) -> httpx.AsyncClient:
     async with world.runtime.units() as unit:
-        _, token = await world.runtime.services.api_keys.create(unit, "books", scopes)
+        _, token = await world.runtime.services.api_keys.create(unit, "books", scopes, holder=holder)
         await unit.commit()
     transport = httpx.ASGITransport(app=create_app(world.runtime))
     headers = {"authorization": f"Bearer {token}"}
@@ -69,6 +70,29 @@ async def test_a_month_is_closed_once_everything_of_it_is_explained(world: World
         assert (closed.status_code, closed.json()["run"]) == (200, run.id)
         assert (await http.post(f"{PATH}/periods/2026-09/close")).json()["code"] == "money_period_closed"
         assert [one["period"] for one in (await http.get(f"{PATH}/periods")).json()["data"]] == ["2026-09"]
+
+
+async def test_two_keys_of_one_holder_are_one_person(world: World) -> None:
+    payment = await world.known()
+    await world.emulator.add_movement("cross_border_percentage_fee", "-0.44", payment_id=payment)
+    await world.run()
+    scopes = ("reconciliation:read", "reconciliation:write")
+    async with await client(world, *scopes, holder="kim") as http:
+        [found] = (await http.get(f"{PATH}/differences?state=open")).json()["data"]
+        one = f"{PATH}/differences/{found['id']}"
+        proposed = await http.post(f"{one}/resolve", json={"resolution": "adjusted", "note": "a card from abroad"})
+        assert (proposed.json()["resolution"], proposed.json()["proposed_by"]) == (None, "staff:kim")
+    async with await client(world, *scopes, holder="kim") as http:
+        own = await http.post(f"{one}/approve")
+        assert (own.status_code, own.json()["code"]) == (409, "money_difference_own_proposal")
+        assert (await http.post(f"{one}/reject")).json()["proposed_by"] is None
+        assert (await http.post(f"{one}/approve")).json()["code"] == "money_difference_not_proposed"
+        await http.post(f"{one}/resolve", json={"resolution": "adjusted", "note": "a card from abroad"})
+    async with await client(world, *scopes, holder="lee") as http:
+        approved = (await http.post(f"{one}/approve")).json()
+    assert (approved["resolution"], approved["resolved_by"]) == ("adjusted", "staff:lee")
+    people = await world.rows("SELECT requested_by, approved_by FROM ledger_entry WHERE kind = 'adjustment'")
+    assert people == [{"requested_by": "staff:kim", "approved_by": "staff:lee"}]
 
 
 async def test_runs_over_the_api(world: World) -> None:
@@ -127,19 +151,24 @@ async def test_the_command_compares_lists_resolves_reports_and_closes(
     compared = await cli("reconcile", "--since", "2026-09-01")
     assert compared.exit_code == 2, compared.output
     assert [line.split() for line in compared.stdout.splitlines() if line.startswith("fee")] == [
-        ["fee", "USD", "1", "2.77", "2.33", "2.33", "0.00"],
+        ["fee", "USD", "1", "2.77", "–", "2.33", "2.33", "0.00"],
         ["fee", "USD", "1", "0.44", "0.44"],
     ]
     assert "`quntedge reconcile differences` lists them." in compared.stdout
     listed = await cli("reconcile", "differences", "--json")
     [difference] = json.loads(listed.stdout)
     assert (difference["cause"], difference["gateway_minor"], difference["ledger_minor"]) == ("fee", 277, 233)
-    resolved = await cli(
-        "reconcile", "resolve", difference["id"], "--as", "explained", "--note", "a card from abroad", "--by", "robin"
-    )
+    resolve = ("reconcile", "resolve", difference["id"], "--note", "a card from abroad", "--as")
+    proposed = await cli(*resolve, "adjusted")
+    assert f"`quntedge reconcile approve {difference['id']}`" in proposed.stdout
+    alone = await cli("reconcile", "approve", difference["id"])
+    assert (alone.exit_code, "You proposed this yourself" in alone.output) == (1, True)
+    assert (await cli("reconcile", "reject", difference["id"])).stdout == f"{difference['id']} is open.\n"
+    assert "Nobody has proposed" in (await cli("reconcile", "approve", difference["id"])).output
+    resolved = await cli(*resolve, "explained")
     assert resolved.stdout == f"{difference['id']} is explained.\n"
     shown = await cli("reconcile", "show", difference["id"])
-    assert "staff:robin@cli" in shown.stdout
+    assert operator() in shown.stdout
     assert (await cli("reconcile", "close", "2026-09")).stdout == "2026-09 is closed.\n"
     again = await cli("reconcile", "--since", "2026-09-01", "--json")
     assert again.exit_code == 0

@@ -11,10 +11,13 @@ from tests.reconciliation.world import SINCE, World
 
 
 async def resolve(world: World, resolution: str, note: str = "looked into it", by: str = "robin") -> None:
-    """Says the same of all open differences."""
+    """Says the same of all open differences; what has to be approved is, by somebody else."""
+    settling = world.reconciliation.settling
     async with world.runtime.units() as unit:
         for row in (await queries.differences(unit, Filter(), None, 100)).data:
-            await world.reconciliation.settling.resolve(unit, row.id, Verdict(resolution, note, by))
+            said = await settling.resolve(unit, row.id, Verdict(resolution, note, by))
+            if said.resolution is None:
+                await settling.approve(unit, row.id, "lee")
         await unit.commit()
 
 
@@ -36,7 +39,7 @@ async def test_a_fee_nobody_expected_stays_until_it_is_adjusted_or_gone(world: W
     assert await balance(world) == before - 44
     assert await balance(world, "adjustments") == 44
     [entry] = await world.rows("SELECT reason, requested_by, approved_by FROM ledger_entry WHERE kind = 'adjustment'")
-    assert entry == {"reason": "the buyer's bank is abroad", "requested_by": "reconciliation", "approved_by": "robin"}
+    assert entry == {"reason": "the buyer's bank is abroad", "requested_by": "robin", "approved_by": "lee"}
     run = await world.run()
     assert await world.found() == [("fee", "fee", "adjusted")], "what is explained is not found again"
     assert (await world.sums(run.id))["fee", "usd"] == (277, 233, 233, 0)

@@ -44,6 +44,15 @@ EQUAL = Sides(
         ({"object_kind": "movement", "measure": Measure.OTHER, "recorded": None, "ledger": 0, "held": False},
          Cause.MOVEMENT, None, 100),
         ({"gateway": 0, "recorded": 0, "listed": False, "held": False}, Cause.LEDGER_ORPHAN, None, -100),
+        ({"moved": 90}, Cause.MOVED, None, -10),
+        ({"moved": 90, "fresh": True}, Cause.TIMING, None, -10),
+        ({"moved": 101, "finer": True}, Cause.ROUNDING, Repair.POST_ROUNDING, 1),
+        ({"moved": 110, "gateway": 110}, Cause.AMOUNT, Repair.READ_PAYMENT, 10),
+        ({"moved": 110, "gateway": None, "recorded": None, "measure": Measure.REFUND}, Cause.MOVED, None, 10),
+        ({"moved": 110, "gateway": None, "recorded": None, "ledger": 0, "converted": True},
+         Cause.CONVERSION, None, 110),
+        ({"moved": 7, "gateway": 0, "recorded": 0, "ledger": 0, "listed": False, "held": False},
+         Cause.MOVEMENT, None, 7),
     ],
 )  # fmt: skip
 def test_each_way_to_differ(change: dict[str, object], cause: Cause, repair: Repair | None, amount: int) -> None:

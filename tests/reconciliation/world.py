@@ -20,7 +20,7 @@ START = datetime(2026, 9, 2, 12, 0, tzinfo=UTC)
 SINCE = datetime(2026, 9, 1, tzinfo=UTC)
 _PLAN = """
     SELECT whop_plan_id FROM plan JOIN plan_price ON plan_price.plan_id = plan.id
-    WHERE code = :code AND retired_at IS NULL AND plan_price.currency = 'usd'
+    WHERE code = :code AND retired_at IS NULL AND plan_price.currency = :currency
 """
 
 
@@ -38,9 +38,9 @@ class World:
     def now(self) -> datetime:
         return self.runtime.clock.now()
 
-    async def buy(self, name: str = "kim", plan: str = "quarterly") -> str:
+    async def buy(self, name: str = "kim", plan: str = "quarterly", currency: str = "usd") -> str:
         """Somebody pays at Whop; nobody tells us. The payment's id."""
-        plans = await self.rows(_PLAN, code=plan)
+        plans = await self.rows(_PLAN, code=plan, currency=currency)
         request = CheckoutRequest(plans[0]["whop_plan_id"], "http://127.0.0.1/return", {})
         checkout = await self.runtime.gateway.create_checkout(request, idempotency_key=f"buy-{name}-{plan}")
         paid = await self.emulator.pay(checkout.checkout_id, email=f"{name}@customers.test")

@@ -1,6 +1,8 @@
 """Refunds at the command line."""
 
 import json
+import os
+import pwd
 
 import pytest
 
@@ -25,29 +27,58 @@ def configured(bare_environment: pytest.MonkeyPatch, world: World) -> pytest.Mon
     return bare_environment
 
 
+class Terminal:
+    """Two users of one machine at its terminal, one after the other."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        self.kim, self.lou = sorted(entry.pw_name for entry in pwd.getpwall())[:2]
+
+    def sit_down(self, name: str) -> None:
+        """From here on, this user acts."""
+        number = pwd.getpwnam(name).pw_uid
+        self._patch.setattr(os, "getuid", lambda: number)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    return Terminal(monkeypatch)
+
+
 @pytest.mark.usefixtures("configured")
-async def test_asked_for_by_one_and_agreed_to_by_another(cli: Cli, world: World) -> None:
+async def test_asked_for_by_one_and_agreed_to_by_another(cli: Cli, world: World, terminal: Terminal) -> None:
+    terminal.sit_down(terminal.kim)
     payer = await world.buy("yearly")
     assert (await cli("refunds", "list")).stdout == "No refund matches.\n"
-    refused = await cli("refunds", "request", payer.payment, "--as", "kim", input="n\n")
+    refused = await cli("refunds", "request", payer.payment, input="n\n")
     assert (refused.exit_code, "nothing was given back" in refused.stderr) == (1, True)
-    asked = await cli("refunds", "request", payer.payment, "--as", "kim", "--note", "Moved away", "--yes")
+    asked = await cli("refunds", "request", payer.payment, "--note", "Moved away", "--yes")
     assert asked.exit_code == 0, asked.stderr
     refund_id = asked.stdout.partition(":")[0]
     assert "requested" in asked.stdout
-    assert f"quntedge refunds approve {refund_id} --as NAME" in asked.stderr
+    assert f"quntedge refunds approve {refund_id}" in asked.stderr
 
-    own = await cli("refunds", "approve", refund_id, "--as", "kim")
+    own = await cli("refunds", "approve", refund_id)
     assert (own.exit_code, "somebody else" in own.stderr) == (1, True)
     assert await world.made(payer) == []
-    agreed = await cli("refunds", "approve", refund_id, "--as", "lou")
+    terminal.sit_down(terminal.lou)
+    agreed = await cli("refunds", "approve", refund_id)
     assert (agreed.exit_code, "pending" in agreed.stdout) == (0, True)
     assert await world.made(payer) == [(payer.total.amount_minor, refund_id)]
-    again = await cli("refunds", "reject", refund_id, "--as", "lou")
+    again = await cli("refunds", "reject", refund_id)
     assert (again.exit_code, "pending already" in again.stderr) == (1, True)
 
+    denied = await world.rows(
+        "SELECT actor_kind, actor_id, act, subject_id, code FROM audit_event WHERE outcome = 'denied' ORDER BY at, id"
+    )
+    assert [tuple(row.values()) for row in denied] == [
+        ("operator", terminal.kim, "refund.approve", refund_id, "approval_by_requester"),
+        ("operator", terminal.lou, "refund.reject", refund_id, "refund_not_waiting"),
+    ]
+
     shown = (await cli("refunds", "show", refund_id)).stdout
-    assert all(word in shown for word in ("staff:kim", "staff:lou", "Moved away", "denied: approval_by_requester"))
+    assert all(word in shown for word in ("Moved away", "denied: approval_by_requester"))
+    assert all(f"staff:{name}" in shown for name in (terminal.kim, terminal.lou))
     (listed,) = json.loads((await cli("refunds", "list", "--status", "pending", "--json")).stdout)
     assert (listed["id"], listed["amount"]) == (refund_id, payer.total.to_json())
     told = json.loads((await cli("refunds", "show", refund_id, "--json")).stdout)
@@ -66,7 +97,6 @@ async def test_mistakes_are_explained_and_change_nothing(cli: Cli, world: World)
         (("request", payer.payment, "--amount", "0", "--yes"), "more than zero"),
         (("request", payer.payment, "--reason", "because", "--yes"), "Choose one of"),
         (("request", "txn_unknown", "--yes"), "no payment with this id"),
-        (("request", payer.payment, "--as", " ", "--yes"), "write a name"),
         (("list", "--status", "gone"), "is not a status"),
         (("show", "ref_unknown"), "no refund with this id"),
     ):

@@ -14,12 +14,16 @@ WITHOUT_A_LOOK = {
     "withdrawal": {"keep": _SAME, "look": _READS},
     "dispute_accept": {"check": _READS},
     "dispute_end": {"check": _READS},
-    "dispute_evidence": {"fill": _SAME, "check": _READS},
+    "dispute_evidence": {
+        "announce": "the key gives the same place again; an empty file that hangs nowhere does no harm",
+        "ready": _READS,
+        "fill": _SAME,
+        "check": _READS,
+    },
     "dunning_end": {"look": _READS, "verify": _READS},
     "dunning_pay": {"see": _READS},
     "dunning_retry": {"look": _READS, "check": _READS},
     "pause_move": {"move": _SAME},
-    "payment_method_use": {"use": "names the same method; one payment is collected once, however often it is tried"},
     "plan_change": {
         "adopt": _READS,
         "archive_promo": _GONE,

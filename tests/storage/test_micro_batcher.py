@@ -127,3 +127,15 @@ async def test_pacing_gathers_steady_traffic_and_spares_the_first_call() -> None
     assert not any(answer.done() for answer in waiting)
     for answer in waiting:
         answer.cancel()
+
+
+async def test_enough_calls_together_do_not_wait_for_the_pace() -> None:
+    work = Work()
+    batcher = MicroBatcher(work.run, pace_seconds=3600, enough=3)
+    assert await batcher.submit(1) == 10
+    waiting = [batcher.submit(n) for n in (2, 3)]
+    await _settle()
+    assert work.batches == [[1]]
+    async with asyncio.timeout(60):
+        assert await asyncio.gather(*waiting, batcher.submit(4)) == [20, 30, 40]
+    assert work.batches == [[1], [2, 3, 4]]

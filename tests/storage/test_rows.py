@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from psycopg.errors import UniqueViolation
-from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, SmallInteger, Table, Text, select
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, SmallInteger, Table, Text, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import CreateTable
 
 from quntedge.storage.base import BlindIndex, SealedText, UtcDateTime
-from quntedge.storage.rows import among, driver_of, insert_rows, update_rows
+from quntedge.storage.rows import Texts, among, driver_of, insert_rows, update_rows
 from quntedge.storage.sealed import Sealed
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
@@ -137,3 +137,18 @@ async def test_among(unit: UnitOfWork) -> None:
     rows = await connection.execute(either, {"these": ["b"], "those": ["nobody's"]})
     assert list(rows.scalars()) == ["b"]
     assert json.dumps(str(statement)).count("ANY") == 1
+
+
+async def test_the_driver_reads_what_sqlalchemy_wrote(unit: UnitOfWork) -> None:
+    """The same statement, the same values, without the way through SQLAlchemy."""
+    await _put(unit, {"id": "a", **FULL}, {"id": "b", **NOTHING}, {"id": "c", **FULL, "small": 9})
+    plain = (SAMPLE.c.id, SAMPLE.c.note, SAMPLE.c.flag, SAMPLE.c.at, SAMPLE.c.document, SAMPLE.c.big, SAMPLE.c.small)
+    chosen = select(*plain).where(among(SAMPLE.c.id), SAMPLE.c.small.in_([7, 9]), SAMPLE.c.whole < 0)
+    statement = chosen.order_by(SAMPLE.c.id)
+    for wanted in (["a", "b", "c"], ["c"], []):
+        theirs = (await (await unit.connection()).execute(statement, {"values": wanted})).all()
+        ours = await unit.fetch(statement, {"values": Texts(wanted)})
+        assert [row._asdict() for row in ours] == [row._asdict() for row in theirs]
+    marked = text("UPDATE sample SET note = :note FROM unnest(CAST(:ids AS text[])) AS n (id) WHERE sample.id = n.id")
+    await unit.run(marked, {"note": "100 %", "ids": Texts(["a", "c"])})
+    assert {key: row["note"] for key, row in (await _all(unit)).items()} == {"a": "100 %", "b": None, "c": "100 %"}

@@ -30,8 +30,8 @@ async def test_a_purchase_becomes_a_subscription_a_transaction_and_a_paid_invoic
     intent = await world.row("SELECT state, subscription_id FROM checkout_intent")
     assert intent == {"state": "completed", "subscription_id": subscription["id"]}
     assert world.whop.reads == []
-    mails = await world.rows("SELECT kind FROM notification")
-    assert mails == [{"kind": "subscription_confirmed"}]
+    mails = await world.rows("SELECT kind FROM notification ORDER BY kind")
+    assert mails == [{"kind": "invoice"}, {"kind": "subscription_confirmed"}]
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -86,7 +86,7 @@ async def test_a_renewal_moves_the_period_and_bills_again_though_its_metadata_is
     assert [row["number"] for row in numbers] == ["INV-2026-000001", "INV-2026-000002"]
     assert {row["subscription_id"] for row in numbers} == {subscription["id"]}
     kinds = await world.rows("SELECT kind FROM notification ORDER BY id")
-    assert [row["kind"] for row in kinds] == ["subscription_confirmed", "renewal_paid"]
+    assert sorted(row["kind"] for row in kinds) == ["invoice", "renewal_paid", "subscription_confirmed"]
     history = await world.rows("SELECT kind, before, after FROM subscription_event ORDER BY version")
     created, paid, renewed, paid_again = history
     assert [created["kind"], renewed["kind"]] == ["subscription.created", "subscription.renewed"]
@@ -228,7 +228,7 @@ async def test_every_order_of_a_purchase_with_duplicates_ends_the_same(world: Wo
         await world.work()
         seen.append(await world.row(FINAL))
         assert {state for state, _ in (await world.states()).values()} <= {"processed", "stale"}
-        assert await world.row("SELECT count(*) AS mails FROM notification") == {"mails": 1}
+        assert await world.row("SELECT count(*) AS mails FROM notification") == {"mails": 2}
         await _forget(world)
     assert len(seen) == 24
     assert all(row == seen[0] for row in seen)

@@ -62,7 +62,9 @@ class Shop(Product):
         return document
 
     async def mails(self) -> list[str]:
-        return [row["kind"] for row in await self.rows("SELECT kind FROM notification ORDER BY id")]
+        """But for invoices that wait for the confirmation to take them along."""
+        rows = await self.rows("SELECT kind FROM notification WHERE kind <> 'invoice' ORDER BY id")
+        return [row["kind"] for row in rows]
 
     async def found(self) -> list[tuple[str, str, str]]:
         rows = await self.rows("SELECT kind, whop_object_id, outcome FROM gateway_difference ORDER BY kind")

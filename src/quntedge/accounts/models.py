@@ -49,7 +49,11 @@ class UserSession(Base):
 
 
 class ApiKey(Base):
-    """A key with which a host application's server calls us. Only its digest is kept."""
+    """A key with which a host application's server, or a tool of staff, calls us. Only its digest is kept.
+
+    `holder` is who answers for what is done with it; two keys of one holder are one person. A key without one stands
+    for itself.
+    """
 
     __tablename__ = "api_key"
     __table_args__ = (Index("ix_api_key_live", "token_digest", postgresql_where="revoked_at IS NULL"),)
@@ -59,5 +63,6 @@ class ApiKey(Base):
     hint: Mapped[str] = business(Text)
     token_digest: Mapped[bytes] = secret(unique=True)
     scopes: Mapped[list[str]] = business(ARRAY(Text))
+    holder: Mapped[str | None] = business(Text)
     created_at: Mapped[datetime] = business()
     revoked_at: Mapped[datetime | None] = business()

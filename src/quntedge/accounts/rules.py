@@ -22,6 +22,7 @@ SEEN_INTERVAL = timedelta(minutes=10)
 
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_HOLDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 
 # The passwords of ten and more characters that lead every published list of guesses. A rule for length alone lets
 # exactly these through; a longer list belongs to a breach service, not into the code.
@@ -170,6 +171,23 @@ def name_problem(name: str) -> str | None:
     if not name.isprintable():
         return "A name consists of printable characters."
     return None
+
+
+def holder_name(text: str) -> str:
+    """The short name of somebody in staff in its normal form: `Kim` and `kim` are one person."""
+    return unicodedata.normalize("NFKC", text).strip().lower()
+
+
+def holder_problem(name: str) -> str | None:
+    """What is wrong with a holder's name, in a sentence; None if nothing is."""
+    if _HOLDER.fullmatch(name):
+        return None
+    return "A holder is named like a user of a machine: letters, digits, '.', '_' and '-', at most 60 of them."
+
+
+def staff(name: str) -> str:
+    """Somebody in staff as records name them, whatever tool they use."""
+    return f"staff:{name}"
 
 
 def name_from_gateway(text: str | None) -> str | None:

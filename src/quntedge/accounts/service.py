@@ -12,6 +12,8 @@ from quntedge.accounts import rules
 from quntedge.accounts.errors import EmailTaken, WrongCredentials
 from quntedge.accounts.models import AppUser, UserSession
 from quntedge.accounts.passwords import Passwords
+from quntedge.audit.acting import identify
+from quntedge.audit.rules import Actor, ActorKind
 from quntedge.kit.crypto import random_token, token_digest
 from quntedge.kit.ids import new_id
 from quntedge.storage.sealed import PersonCipher
@@ -137,7 +139,7 @@ class AccountService:
         await unit.session.execute(delete(UserSession).where(UserSession.token_digest == token_digest(token)))
 
     async def session(self, unit: UnitOfWork, token: str | None) -> SessionUser | None:
-        """Who is signed in with this token; None for nobody, an ended or an expired session.
+        """Who is signed in with this token, and acts from here on; None for nobody, an ended or an expired session.
 
         A session lives 35 days after it was last seen and 90 days at most. Being seen is written down at most every
         10 minutes, in the caller's unit of work.
@@ -157,6 +159,7 @@ class AccountService:
             return None
         if now - row.last_seen_at >= rules.SEEN_INTERVAL:
             await self._seen(unit, digest, row.created_at, now)
+        identify(Actor(ActorKind.CUSTOMER, row.user_id))
         return SessionUser(row.user_id, digest, row.locale)
 
     async def set_locale(self, unit: UnitOfWork, user_id: str, locale: str) -> None:

@@ -11,6 +11,7 @@ from quntedge.cancellations.queries import CancellationView
 from quntedge.cancellations.rules import FEEDBACK_MAXIMUM, NAME_MAXIMUM, Option, Reason, Timing
 from quntedge.cancellations.service import Preview
 from quntedge.cancellations.withdrawals import WithdrawalView
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.cancellations import cancel_once, withdraw_once
 from quntedge.edge.idempotent import IdempotencyKey
@@ -196,6 +197,7 @@ async def preview_cancel(request: Request, caller: SignedInCustomer) -> CancelPr
 
 @router.post(
     "/cancel",
+    dependencies=[audited("subscription.cancel")],
     responses=problems(400, 401, 403, 409, 422, 503) | {_ACCEPTED: {"model": CancellationOut}},
     summary="Cancel the subscription",
 )
@@ -221,7 +223,12 @@ async def cancel(
     return CancellationOut.of(view)
 
 
-@router.post("/resume", responses=problems(401, 403, 409, 503), summary="Take a cancellation back")
+@router.post(
+    "/resume",
+    dependencies=[audited("subscription.resume")],
+    responses=problems(401, 403, 409, 503),
+    summary="Take a cancellation back",
+)
 async def resume(request: Request, caller: SignedInCustomer) -> CancellationOut:
     """The subscription renews again. Possible until the period ends; doing it twice is harmless."""
     services = services_of(request)
@@ -229,7 +236,12 @@ async def resume(request: Request, caller: SignedInCustomer) -> CancellationOut:
     return CancellationOut.of(await services.cancellations.service.resume(caller.user_id))
 
 
-@router.post("/cancel/offer", responses=problems(401, 403, 409, 503), summary="Accept the offer to stay")
+@router.post(
+    "/cancel/offer",
+    dependencies=[audited("subscription.accept_offer")],
+    responses=problems(401, 403, 409, 503),
+    summary="Accept the offer to stay",
+)
 async def accept_offer(request: Request, caller: SignedInCustomer) -> OfferOut:
     """Gives what the preview offered; the subscription goes on. Doing it twice is harmless."""
     services = services_of(request)
@@ -243,7 +255,12 @@ async def preview_withdrawal(request: Request, caller: SignedInCustomer) -> With
     return WithdrawalOut.of(await services_of(request).cancellations.withdrawals.preview(caller.user_id))
 
 
-@router.post("/withdraw", responses=problems(400, 401, 403, 409, 422, 503), summary="Withdraw from the contract")
+@router.post(
+    "/withdraw",
+    dependencies=[audited("subscription.withdraw")],
+    responses=problems(400, 401, 403, 409, 422, 503),
+    summary="Withdraw from the contract",
+)
 async def withdraw(
     request: Request, caller: SignedInCustomer, body: WithdrawIn, idempotency_key: IdempotencyKey = None
 ) -> WithdrawalOut:

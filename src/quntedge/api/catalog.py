@@ -16,6 +16,7 @@ from quntedge.api.catalog_models import (
 )
 from quntedge.api.promotion_models import PromoSyncOut
 from quntedge.catalog import toml
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import service
 from quntedge.edge.openapi import problems
 from quntedge.edge.services import services_of
@@ -50,6 +51,7 @@ async def diff_catalog(request: Request, body: CatalogIn) -> CatalogDiffOut:
 
 @router.post(
     "/apply",
+    dependencies=[audited("catalog.apply")],
     responses=problems(400, 401, 403, 409, 422, 502, 503),
     summary="Put a catalogue into force",
 )

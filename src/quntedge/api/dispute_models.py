@@ -10,7 +10,7 @@ from quntedge.api.models import In, Listing, MoneyOut, Out, amount
 from quntedge.disputes.alarms import LONGEST_NOTE
 from quntedge.disputes.answers import ResponseView
 from quntedge.disputes.evidence import LONGEST_TEXT, DisputeFile
-from quntedge.disputes.models import Dispute, DisputeAlarm, DisputeAlert, DisputeResponse
+from quntedge.disputes.models import Dispute, DisputeAlarm, DisputeAlert, DisputeDocument, DisputeResponse
 
 # PostgreSQL cannot store NUL.
 _STORABLE = r"^[^\x00]*$"
@@ -132,20 +132,50 @@ class AlarmListOut(Listing[AlarmOut]):
     """A page of alarms."""
 
 
+class DocumentOut(Out):
+    """A file that went, or is going, to the bank."""
+
+    id: str = Field(examples=["ddo_01k6a9zvx0e3z8q9y4w2c7b5nd"])
+    response_id: str
+    name: str = Field(examples=["evidence.pdf"])
+    document_type: str = Field(description="What it proves, in Whop's words.", examples=["digital_fulfillment"])
+    content_type: str = Field(examples=["application/pdf"])
+    size_bytes: int
+    sha256: str
+    state: str = Field(
+        description="planned, announced, uploaded, attached, sent, or not_sent when its answer failed.",
+        examples=["sent"],
+    )
+    whop_file_id: str | None = Field(examples=["file_8Hq2"])
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, row: DisputeDocument) -> "DocumentOut":
+        """A file as it is stored, without its content."""
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})
+
+
 class DisputeDetailOut(DisputeOut):
-    """A dispute with what was answered, oldest first, and what was raised about it or its payment."""
+    """A dispute with what was answered and with which files, oldest first, and what was raised about it or its
+    payment."""
 
     responses: list[ResponseOut]
+    documents: list[DocumentOut]
     alarms: list[AlarmOut]
 
     @classmethod
     def of_all(
-        cls, row: Dispute, responses: Sequence[DisputeResponse], alarms: Sequence[DisputeAlarm]
+        cls,
+        row: Dispute,
+        responses: Sequence[DisputeResponse],
+        alarms: Sequence[DisputeAlarm],
+        documents: Sequence[DisputeDocument],
     ) -> "DisputeDetailOut":
         """A dispute with all that belongs to it."""
         return cls(
             **dict(DisputeOut.of(row)),
             responses=[ResponseOut.of(ResponseView.of(one)) for one in responses],
+            documents=[DocumentOut.of(one) for one in documents],
             alarms=[AlarmOut.of(one) for one in alarms],
         )
 

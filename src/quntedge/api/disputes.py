@@ -1,6 +1,5 @@
 """/api/admin/disputes…: payments that buyers contest, and what we answer, for those who run the installation."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
@@ -29,8 +28,10 @@ from quntedge.disputes.models import Dispute
 from quntedge.disputes.package import as_zip
 from quntedge.disputes.queries import DisputeFilter
 from quntedge.disputes.rules import STATUSES
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import service
 from quntedge.edge.dispute_file import dispute_file
+from quntedge.edge.dispute_papers import dispute_papers, for_bank
 from quntedge.edge.idempotent import IdempotencyKey, Outcome, once
 from quntedge.edge.openapi import problems
 from quntedge.edge.services import services_of
@@ -83,7 +84,8 @@ async def get_dispute(unit: Unit, dispute_id: str) -> DisputeDetailOut:
     row = await _found(unit, dispute_id)
     answered = await queries.responses(unit.session, row.id)
     raised = await queries.alarms_about(unit.session, row)
-    return DisputeDetailOut.of_all(row, answered, raised)
+    sent = await queries.documents(unit.session, row.id)
+    return DisputeDetailOut.of_all(row, answered, raised, sent)
 
 
 @router.get(
@@ -106,24 +108,28 @@ async def preview_evidence(request: Request, unit: Unit, dispute_id: str) -> Dis
     summary="The evidence as a ZIP",
 )
 async def download_evidence(request: Request, unit: Unit, dispute_id: str) -> Response:
-    """A PDF and a JSON of everything on record, and the texts for Whop, in one archive. Holds personal data."""
+    """Everything on record as PDF and JSON, the log of access and the mails by themselves, the invoice and its credit
+    notes, and the texts for Whop, in one archive. Holds personal data."""
     row = await _found(unit, dispute_id)
+    name, transaction_id = row.id, row.transaction_id
     found = await dispute_file(services_of(request), unit, row)
-    # Typesetting keeps a processor busy for a moment; nobody else's request waits for it.
-    archive = await asyncio.to_thread(as_zip, found)
-    headers = {"Content-Disposition": f'attachment; filename="{row.id}.zip"'}
+    await unit.rollback()
+    archive = as_zip(*await dispute_papers(services_of(request), found, transaction_id))
+    headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
     return Response(archive, media_type="application/zip", headers=headers)
 
 
 @router.post(
     "/disputes/{dispute_id}/submit",
+    dependencies=[audited("dispute.submit", "dispute", "dispute_id")],
     responses=problems(400, 401, 403, 404, 409, 422, 502, 503),
     summary="Send the evidence to the bank",
 )
 async def submit_evidence(
     request: Request, caller: Answerer, dispute_id: str, body: EvidenceIn, idempotency_key: IdempotencyKey = None
 ) -> ResponseOut:
-    """Sends our records, with these remarks, to the bank. That is final: nothing can be added afterwards.
+    """Sends our records, with these remarks and as files, to the bank. That is final: nothing can be added afterwards.
+    Files that somebody attached in Whop's dashboard go along.
 
     `state` is `done`, or `requested` while Whop has not answered clearly; then it is gone on with by itself.
     """
@@ -133,9 +139,12 @@ async def submit_evidence(
         async with services.units() as unit:
             row = await _found(unit, dispute_id)
             found = await dispute_file(services, unit, row, notes=body.notes, refusal=body.refund_refusal)
-            internal_id = row.id
+            internal_id, transaction_id = row.id, row.transaction_id
             await unit.rollback()
-        view = await services.disputes.answers.submit(internal_id, found.texts, key=response_id, actor=_actor(caller))
+        found, papers = await dispute_papers(services, found, transaction_id)
+        view = await services.disputes.answers.submit(
+            internal_id, found.texts, for_bank(papers), key=response_id, actor=_actor(caller)
+        )
         return _outcome(view)
 
     request_body = {"dispute": dispute_id, **body.model_dump()}
@@ -144,6 +153,7 @@ async def submit_evidence(
 
 @router.post(
     "/disputes/{dispute_id}/accept",
+    dependencies=[audited("dispute.accept", "dispute", "dispute_id")],
     responses=problems(400, 401, 403, 404, 409, 422, 502, 503),
     summary="Concede a dispute",
 )
@@ -189,6 +199,7 @@ async def list_alarms(
 
 @router.post(
     "/dispute-alarms/{alarm_id}/resolve",
+    dependencies=[audited("dispute.resolve_alarm", "dispute_alarm", "alarm_id")],
     responses=problems(400, 401, 403, 404, 409, 422, 503),
     summary="Say what became of an alarm",
 )

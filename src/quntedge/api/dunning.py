@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from quntedge.api.models import In, MoneyOut, Out
 from quntedge.checkout.idempotency import IdempotencyService, Replay, digest_of
 from quntedge.dunning.queries import AttemptView, CaseView, open_case
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.limits import Limit
 from quntedge.edge.openapi import problems
@@ -146,7 +147,12 @@ async def recover_form(request: Request, caller: SignedInCustomer) -> RecoverFor
     return RecoverFormOut(case=CaseOut.of(case), methods=[MethodOut.of(method) for method in methods])
 
 
-@router.post("/recover", responses=problems(400, 401, 403, 404, 409, 422, 502, 503), summary="Pay an open amount now")
+@router.post(
+    "/recover",
+    dependencies=[audited("payment.recover")],
+    responses=problems(400, 401, 403, 404, 409, 422, 502, 503),
+    summary="Pay an open amount now",
+)
 async def recover(
     request: Request,
     caller: SignedInCustomer,

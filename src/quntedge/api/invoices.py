@@ -6,6 +6,7 @@ from quntedge.api.invoice_models import BillingDetailsIn, BillingDetailsOut, Cre
 from quntedge.api.models import InvoiceOut, Listing
 from quntedge.api.paging import PagingParams
 from quntedge.edge import reads
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.files import PDF, download
 from quntedge.edge.limits import Limit
@@ -25,7 +26,12 @@ async def list_invoices(unit: Unit, caller: SignedInCustomer, paging: PagingPara
     return Listing[InvoiceOut](data=[InvoiceOut.of(row) for row in page.data], next_cursor=page.next_cursor)
 
 
-@router.get("/invoices/{invoice_id}", responses=problems(401, 404, 503), summary="One invoice")
+@router.get(
+    "/invoices/{invoice_id}",
+    dependencies=[audited("invoice.read", "invoice", "invoice_id")],
+    responses=problems(401, 404, 503),
+    summary="One invoice",
+)
 async def get_invoice(request: Request, unit: Unit, caller: SignedInCustomer, invoice_id: str) -> InvoiceDetailOut:
     """One invoice of the customer, with its lines and parties and what has corrected it."""
     row = await reads.invoice(unit.session, caller.user_id, invoice_id)
@@ -36,6 +42,7 @@ async def get_invoice(request: Request, unit: Unit, caller: SignedInCustomer, in
 
 @router.get(
     "/invoices/{invoice_id}/pdf",
+    dependencies=[audited("invoice.read", "invoice", "invoice_id")],
     responses={**problems(401, 404, 409, 429, 503), **PDF},
     response_class=Response,
     summary="An invoice as PDF",
@@ -56,6 +63,7 @@ async def list_credit_notes(unit: Unit, caller: SignedInCustomer, paging: Paging
 
 @router.get(
     "/credit-notes/{credit_note_id}/pdf",
+    dependencies=[audited("credit_note.read", "credit_note", "credit_note_id")],
     responses={**problems(401, 404, 429, 503), **PDF},
     response_class=Response,
     summary="A credit note as PDF",
@@ -75,7 +83,12 @@ async def get_billing_details(request: Request, unit: Unit, caller: SignedInCust
     )
 
 
-@details.put("/billing-details", responses=problems(401, 403, 422, 503), summary="Change what stands on invoices")
+@details.put(
+    "/billing-details",
+    dependencies=[audited("billing_details.save")],
+    responses=problems(401, 403, 422, 503),
+    summary="Change what stands on invoices",
+)
 async def put_billing_details(
     request: Request, unit: Unit, caller: SignedInCustomer, body: BillingDetailsIn
 ) -> BillingDetailsOut:

@@ -15,6 +15,7 @@ from quntedge.api.mail_models import (
     MailSummaryOut,
     MailVersionIn,
 )
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import service
 from quntedge.edge.openapi import problems
 from quntedge.edge.services import services_of
@@ -46,7 +47,12 @@ async def get_mail(request: Request, unit: Unit, kind: str, locale: str) -> Mail
     return await _whole(_mails(request), unit, kind, locale)
 
 
-@router.put("/{kind}/{locale}", responses=problems(400, 401, 403, 404, 409, 422, 503), summary="Reword a mail")
+@router.put(
+    "/{kind}/{locale}",
+    dependencies=[audited("mail_template.save", "mail_template", "kind")],
+    responses=problems(400, 401, 403, 404, 409, 422, 503),
+    summary="Reword a mail",
+)
 async def put_mail(request: Request, unit: Unit, caller: Editor, kind: str, locale: str, body: MailIn) -> MailOut:
     """Makes a new version and puts it into use. It is tried with sample letters first: what fails changes nothing."""
     mails = _mails(request)
@@ -55,7 +61,10 @@ async def put_mail(request: Request, unit: Unit, caller: Editor, kind: str, loca
 
 
 @router.delete(
-    "/{kind}/{locale}", responses=problems(401, 403, 404, 503), summary="Go back to the packaged wording of a mail"
+    "/{kind}/{locale}",
+    dependencies=[audited("mail_template.reset", "mail_template", "kind")],
+    responses=problems(401, 403, 404, 503),
+    summary="Go back to the packaged wording of a mail",
 )
 async def delete_mail(request: Request, unit: Unit, caller: Editor, kind: str, locale: str) -> MailOut:
     """Puts the wording that came with this release into use again. The versions stay in the history."""
@@ -66,6 +75,7 @@ async def delete_mail(request: Request, unit: Unit, caller: Editor, kind: str, l
 
 @router.post(
     "/{kind}/{locale}/activate",
+    dependencies=[audited("mail_template.activate", "mail_template", "kind")],
     responses=problems(400, 401, 403, 404, 422, 503),
     summary="Go back to an earlier version of a mail",
 )

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from quntedge.api.models import Listing, Out
 from quntedge.edge import methods as choosing
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.idempotent import IdempotencyKey, Outcome, once
 from quntedge.edge.limits import Limit
@@ -88,7 +89,13 @@ async def list_methods(unit: Unit, caller: SignedInCustomer) -> Listing[SavedMet
     return Listing[SavedMethodOut](data=[SavedMethodOut.of(view) for view in views])
 
 
-@router.post("", status_code=201, responses=problems(400, 401, 403, 409, 422, 502, 503), summary="Add a payment method")
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[audited("payment_method.add")],
+    responses=problems(400, 401, 403, 409, 422, 502, 503),
+    summary="Add a payment method",
+)
 async def add_method(request: Request, caller: SignedInCustomer, idempotency_key: IdempotencyKey = None) -> SetupOut:
     """Opens a page of the payment provider. Send the customer to `setup_url`; what they save appears in the list."""
     services = services_of(request)
@@ -104,6 +111,7 @@ async def add_method(request: Request, caller: SignedInCustomer, idempotency_key
 
 @router.post(
     "/{method_id}/default",
+    dependencies=[audited("payment_method.choose", "payment_method", "method_id")],
     responses=problems(400, 401, 403, 404, 409, 422, 502, 503),
     summary="Pay with this method",
 )
@@ -123,7 +131,10 @@ async def make_default(
 
 
 @router.delete(
-    "/{method_id}", responses=problems(401, 403, 404, 409, 502, 503), summary="Remove a saved payment method"
+    "/{method_id}",
+    dependencies=[audited("payment_method.delete", "payment_method", "method_id")],
+    responses=problems(401, 403, 404, 409, 502, 503),
+    summary="Remove a saved payment method",
 )
 async def remove_method(request: Request, response: Response, caller: SignedInCustomer, method_id: str) -> RemovedOut:
     """Forgets it, at the payment provider as well. Refused while a running subscription is paid with it."""

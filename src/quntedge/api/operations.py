@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
+from quntedge.audit import queries as audit_queries
 from quntedge.disputes import queries as dispute_queries
 from quntedge.edge.callers import anyone
 from quntedge.edge.openapi import problems
@@ -32,6 +33,7 @@ async def metrics(request: Request) -> Response:
     """Counters for Prometheus; what can be counted in the database is counted there, now."""
     await update_gauges(services_of(request).units)
     await dispute_queries.update_gauges(services_of(request).units)
+    await audit_queries.update_gauges(services_of(request).units)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 

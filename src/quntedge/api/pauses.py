@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, Field
 
 from quntedge.api.models import In, Out
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.openapi import problems
 from quntedge.edge.services import services_of
@@ -92,14 +93,24 @@ async def preview(
     return PausePreviewOut.of(terms)
 
 
-@router.post("/pause", responses=problems(400, 401, 403, 409, 422, 503), summary="Pause the subscription")
+@router.post(
+    "/pause",
+    dependencies=[audited("subscription.pause")],
+    responses=problems(400, 401, 403, 409, 422, 503),
+    summary="Pause the subscription",
+)
 async def pause(request: Request, caller: SignedInCustomer, body: PauseIn) -> PauseOut:
     """Nothing is charged during a pause; access follows the plan. Sending the same request again changes nothing."""
     view = await services_of(request).pauses.pause(caller.user_id, until=body.until, days=body.days)
     return PauseOut.of(view)
 
 
-@router.patch("/pause", responses=problems(400, 401, 403, 409, 422, 503), summary="Give a running pause another end")
+@router.patch(
+    "/pause",
+    dependencies=[audited("subscription.move_pause")],
+    responses=problems(400, 401, 403, 409, 422, 503),
+    summary="Give a running pause another end",
+)
 async def move_pause(request: Request, caller: SignedInCustomer, body: PauseIn) -> PauseOut:
     """`days` count from now; neither `until` nor `days` takes the end away, where the plan allows. The pause as a whole
     lasts no longer than the plan allows. Sending the same request again changes nothing."""
@@ -107,7 +118,12 @@ async def move_pause(request: Request, caller: SignedInCustomer, body: PauseIn) 
     return PauseOut.of(view)
 
 
-@router.post("/unpause", responses=problems(400, 401, 403, 409, 503), summary="Resume a paused subscription")
+@router.post(
+    "/unpause",
+    dependencies=[audited("subscription.unpause")],
+    responses=problems(400, 401, 403, 409, 503),
+    summary="Resume a paused subscription",
+)
 async def unpause(request: Request, caller: SignedInCustomer) -> PauseOut:
     """Ends the pause now. A period that ran out during the pause is charged at once, and a new one begins."""
     return PauseOut.of(await services_of(request).pauses.resume(caller.user_id))

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Request
 from pydantic import ConfigDict, Field
 
 from quntedge.api.models import In, MoneyOut, Out, PlanCode
+from quntedge.audit.log import about
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.idempotent import IdempotencyKey, Outcome, once
 from quntedge.edge.limits import Limit
@@ -129,7 +131,12 @@ async def preview_change(request: Request, caller: SignedInCustomer, body: Previ
     return ChangePreviewOut.model_validate(preview.to_json(caller.locale))
 
 
-@router.post("", responses=problems(400, 401, 403, 404, 409, 410, 422, 502, 503), summary="Change the plan")
+@router.post(
+    "",
+    dependencies=[audited("plan_change.confirm")],
+    responses=problems(400, 401, 403, 404, 409, 410, 422, 502, 503),
+    summary="Change the plan",
+)
 async def change_plan(
     request: Request, caller: SignedInCustomer, body: ChangeIn, idempotency_key: IdempotencyKey = None
 ) -> PlanChangeOut:
@@ -137,6 +144,7 @@ async def change_plan(
     with 410 `preview_outdated` and a fresh one. Follow the change with GET until it is done."""
     services = services_of(request)
     services.limits.hit(Limit.CHECKOUT, caller.user_id)
+    about("plan", body.plan)
 
     async def work(quote: str) -> Outcome:
         # A quote serves once: whoever comes again under this key finds the change it has become.
@@ -164,7 +172,12 @@ async def current_change(request: Request, caller: SignedInCustomer) -> PlanChan
     return PlanChangeOut.model_validate(found.to_json(caller.locale))
 
 
-@router.delete("", responses=problems(401, 403, 404, 409, 503), summary="Take a planned change back")
+@router.delete(
+    "",
+    dependencies=[audited("plan_change.withdraw")],
+    responses=problems(401, 403, 404, 409, 503),
+    summary="Take a planned change back",
+)
 async def withdraw_change(request: Request, caller: SignedInCustomer) -> PlanChangeOut:
     """The old plan goes on. Possible until the period ends, and for a checkout that nobody has paid."""
     services = services_of(request)

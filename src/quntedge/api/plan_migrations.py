@@ -10,6 +10,8 @@ from pydantic import Field
 from quntedge.accounts.api_keys import ApiKeyCaller
 from quntedge.api.models import In, MoneyOut, Out
 from quntedge.api.paging import PagingParams
+from quntedge.audit.log import about
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import service
 from quntedge.edge.openapi import problems
 from quntedge.edge.services import services_of
@@ -228,12 +230,19 @@ async def preview_migration(request: Request, body: MigrationIn) -> MigrationOut
     return MigrationOutlookOut.of(await services_of(request).plan_migrations.outlook(body.ask()))
 
 
-@router.post("", status_code=202, responses=problems(400, 401, 403, 404, 409, 422, 503), summary="Move subscribers")
+@router.post(
+    "",
+    status_code=202,
+    dependencies=[audited("plan_migration.start")],
+    responses=problems(400, 401, 403, 404, 409, 422, 503),
+    summary="Move subscribers",
+)
 async def start_migration(request: Request, caller: Mover, body: MigrationIn) -> MigrationOut:
     """Subscribers are told at once, and move when their period ends.
 
     The same request again goes on with the same migration, and tells those who have come since: nobody is told twice.
     """
+    about("plan", body.plan)
     view = await services_of(request).plan_migrations.start(body.ask(), by=_actor(caller))
     return MigrationOut.of(view)
 
@@ -277,6 +286,7 @@ async def list_migration_subscribers(
 @router.post(
     "/{migration}/withdraw",
     status_code=202,
+    dependencies=[audited("plan_migration.withdraw", "plan_migration", "migration")],
     responses=problems(401, 403, 404, 409, 503),
     summary="Take a migration back",
 )

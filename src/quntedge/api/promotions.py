@@ -23,6 +23,7 @@ from quntedge.api.promotion_models import (
 from quntedge.catalog import queries as catalog
 from quntedge.checkout.promotion_report import report
 from quntedge.checkout.rules import PlanNotFound
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer, service
 from quntedge.edge.idempotent import IdempotencyKey, Outcome, once
 from quntedge.edge.limits import Limit
@@ -51,6 +52,7 @@ Name = Annotated[
 
 @customer_router.post(
     "/promotions/validate",
+    dependencies=[audited("promotion.try")],
     responses=problems(401, 403, 404, 409, 410, 422, 429, 503),
     summary="See what a promotion code makes of a price",
 )
@@ -67,7 +69,12 @@ async def validate_promotion(request: Request, unit: Unit, caller: SignedInCusto
     return OfferOut.of(offer, caller.locale)
 
 
-@customer_router.delete("/checkout/{checkout_id}", responses=problems(401, 403, 404, 503), summary="Give up a purchase")
+@customer_router.delete(
+    "/checkout/{checkout_id}",
+    dependencies=[audited("checkout.abandon", "checkout", "checkout_id")],
+    responses=problems(401, 403, 404, 503),
+    summary="Give up a purchase",
+)
 async def abandon_checkout(request: Request, unit: Unit, caller: SignedInCustomer, checkout_id: str) -> CheckoutOut:
     """Ends a checkout that is still open: its link stops working, and a promotion code that it held is free again in a
     moment. Giving up one that has ended changes nothing."""
@@ -98,7 +105,10 @@ async def report_promotions(
 
 
 @router.post(
-    "/sync", dependencies=[Depends(_writer)], responses=problems(401, 403, 502, 503), summary="Bring Whop up to date"
+    "/sync",
+    dependencies=[audited("promotion.sync"), Depends(_writer)],
+    responses=problems(401, 403, 502, 503),
+    summary="Bring Whop up to date",
 )
 async def sync_promotions(request: Request) -> PromoSyncOut:
     """Makes and archives the codes that stand at Whop under their own names. Interrupted, the next one goes on."""
@@ -113,7 +123,12 @@ async def get_promotion(request: Request, unit: Unit, name: Name) -> PromotionOu
     return PromotionOut.of(await services_of(request).promotions.service.get(unit, name))
 
 
-@router.put("/{name}", responses=problems(400, 401, 403, 404, 409, 422, 503), summary="Make or change a promotion")
+@router.put(
+    "/{name}",
+    dependencies=[audited("promotion.save", "promotion", "name")],
+    responses=problems(400, 401, 403, 404, 409, 422, 503),
+    summary="Make or change a promotion",
+)
 async def put_promotion(request: Request, unit: Unit, caller: Editor, name: Name, body: PromotionIn) -> PromotionOut:
     """Makes the promotion of this name what the body says, and adds the codes it lacks. Doing it twice changes nothing.
 
@@ -124,7 +139,12 @@ async def put_promotion(request: Request, unit: Unit, caller: Editor, name: Name
     return PromotionOut.of(view)
 
 
-@router.post("/{name}/archive", responses=problems(401, 403, 404, 422, 503), summary="End a promotion")
+@router.post(
+    "/{name}/archive",
+    dependencies=[audited("promotion.archive", "promotion", "name")],
+    responses=problems(401, 403, 404, 422, 503),
+    summary="End a promotion",
+)
 async def archive_promotion(request: Request, unit: Unit, caller: Editor, name: Name) -> PromotionOut:
     """Nobody new gets it. Who holds it may still pay, who has it keeps it; PUT brings it back."""
     return PromotionOut.of(await services_of(request).promotions.service.archive(unit, name))
@@ -149,7 +169,12 @@ async def list_codes(
     return Listing[CodeOut](data=[CodeOut.of(code) for code in page.data], next_cursor=page.next_cursor)
 
 
-@router.post("/{name}/codes", responses=problems(400, 401, 403, 404, 409, 422, 503), summary="Add codes")
+@router.post(
+    "/{name}/codes",
+    dependencies=[audited("promotion.add_codes", "promotion", "name")],
+    responses=problems(400, 401, 403, 404, 409, 422, 503),
+    summary="Add codes",
+)
 async def add_codes(
     request: Request, caller: Editor, name: Name, body: CodesIn, idempotency_key: IdempotencyKey = None
 ) -> BatchOut:

@@ -21,6 +21,7 @@ from quntedge.api.reconciliation_models import (
     RunOut,
     State,
 )
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import service
 from quntedge.edge.openapi import problems
 from quntedge.edge.services import services_of
@@ -51,6 +52,7 @@ async def list_reconciliation_runs(unit: Unit, paging: PagingParams) -> Listing[
 @router.post(
     "/runs",
     status_code=status.HTTP_202_ACCEPTED,
+    dependencies=[audited("reconciliation.run")],
     responses=problems(400, 401, 403, 409, 422, 503),
     summary="Compare a range",
 )
@@ -118,19 +120,44 @@ async def get_money_difference(unit: Unit, difference_id: Id) -> DifferenceOut:
 
 @router.post(
     "/differences/{difference_id}/resolve",
+    dependencies=[audited("reconciliation.resolve", "money_difference", "difference_id")],
     responses=problems(400, 401, 403, 404, 409, 422, 503),
     summary="Say what became of a difference",
 )
 async def resolve_money_difference(
     request: Request, unit: Unit, caller: Writer, difference_id: Id, body: ResolutionIn
 ) -> DifferenceOut:
-    """It is not found again unless something about it changes. With `adjusted` the ledger gets an entry for it."""
+    """It is not found again unless something about it changes. `adjusted` is a proposal: once somebody else approves,
+    the ledger gets an entry for it."""
     verdict = Verdict(body.resolution, body.note, _actor(caller))
     return DifferenceOut.of(await _feature(request).settling.resolve(unit, difference_id, verdict))
 
 
 @router.post(
+    "/differences/{difference_id}/approve",
+    dependencies=[audited("reconciliation.approve", "money_difference", "difference_id")],
+    responses=problems(401, 403, 404, 409, 503),
+    summary="Approve of an adjustment",
+)
+async def approve_money_difference(request: Request, unit: Unit, caller: Writer, difference_id: Id) -> DifferenceOut:
+    """Posts to the ledger what somebody else proposed. Nobody approves of their own proposal."""
+    return DifferenceOut.of(await _feature(request).settling.approve(unit, difference_id, _actor(caller)))
+
+
+@router.post(
+    "/differences/{difference_id}/reject",
+    dependencies=[audited("reconciliation.reject", "money_difference", "difference_id")],
+    responses=problems(401, 403, 404, 409, 503),
+    summary="Turn an adjustment down",
+)
+async def reject_money_difference(request: Request, unit: Unit, caller: Writer, difference_id: Id) -> DifferenceOut:
+    """The difference stays open, and nothing is posted. Whoever proposed it may do so, too."""
+    return DifferenceOut.of(await _feature(request).settling.reject(unit, difference_id, _actor(caller)))
+
+
+@router.post(
     "/differences/{difference_id}/assign",
+    dependencies=[audited("reconciliation.assign", "money_difference", "difference_id")],
     responses=problems(400, 401, 403, 404, 409, 422, 503),
     summary="Say who looks at a difference",
 )
@@ -147,7 +174,12 @@ async def list_money_periods(unit: Unit) -> PeriodsOut:
     return PeriodsOut(data=[PeriodOut.of(row) for row in await queries.periods(unit)])
 
 
-@router.post("/periods/{period}/close", responses=problems(400, 401, 403, 409, 422, 503), summary="Close a month")
+@router.post(
+    "/periods/{period}/close",
+    dependencies=[audited("reconciliation.close_period", "period", "period")],
+    responses=problems(400, 401, 403, 409, 422, 503),
+    summary="Close a month",
+)
 async def close_money_period(request: Request, unit: Unit, caller: Writer, period: Period) -> PeriodOut:
     """Refused while anything of the month is unexplained, or before a comparison of all of it has been made three days
     after its end."""
@@ -159,4 +191,4 @@ def _feature(request: Request) -> Reconciliation:
 
 
 def _actor(caller: ApiKeyCaller) -> str:
-    return f"service:{caller.key_id}"
+    return caller.person

@@ -26,6 +26,8 @@ CauseName = Literal[
     "ledger_amount",
     "ledger_orphan",
     "rounding",
+    "moved",
+    "conversion",
 ]
 Note = Annotated[str, Field(min_length=1, max_length=1000, examples=["The bank reversed it by itself."])]
 
@@ -38,7 +40,8 @@ class RunIn(In):
 
 
 class ResolutionIn(In):
-    """What became of a difference. `adjusted` also posts it to the ledger; `accepted` is a loss nobody corrects."""
+    """What became of a difference. `adjusted` proposes to post it to the ledger; `accepted` is a loss nobody
+    corrects."""
 
     resolution: Literal["explained", "adjusted", "accepted"]
     note: Note
@@ -78,12 +81,14 @@ class RunOut(Out):
 
 
 class SumOut(Out):
-    """What the three sides come to. `recorded` is null where nothing but the ledger is kept; `unexplained` has to be 0:
-    it is what of gateway less ledger no difference accounts for."""
+    """What the three sides come to. `moved` is what the gateway's own ledger has moved, null where only that ledger
+    tells of the gateway's side. `recorded` is null where nothing but the ledger is kept; `unexplained` has to be 0: it
+    is what of gateway less ledger no difference accounts for."""
 
     measure: str = Field(examples=["charge"])
     objects: int
     gateway: MoneyOut
+    moved: MoneyOut | None
     recorded: MoneyOut | None
     ledger: MoneyOut
     explained: MoneyOut
@@ -96,6 +101,7 @@ class SumOut(Out):
             measure=row.measure,
             objects=row.objects,
             gateway=_money(row.gateway_minor, row.currency),
+            moved=_optional(row.moved_minor, row.currency),
             recorded=_optional(row.recorded_minor, row.currency),
             ledger=_money(row.ledger_minor, row.currency),
             explained=_money(row.explained_minor, row.currency),
@@ -138,8 +144,9 @@ class RunDetailOut(RunOut):
 class DifferenceOut(Out):
     """Something on which gateway, records and ledger do not agree. A side that does not tell is null.
 
-    `amount` is what the gateway has more than the ledger, or, where those agree, than our records. It is open while
-    `resolution` is null.
+    `gateway` is what the gateway lists, `moved` what its own ledger has moved. `amount` is what it has more than our
+    ledger, or, where those agree, than our records. It is open while `resolution` is null; `proposed_by` wants it
+    adjusted, and waits for somebody else to approve.
     """
 
     id: str
@@ -150,6 +157,7 @@ class DifferenceOut(Out):
     transaction: str | None
     user: str | None
     gateway: MoneyOut | None
+    moved: MoneyOut | None
     recorded: MoneyOut | None
     ledger: MoneyOut | None
     amount: MoneyOut
@@ -163,19 +171,22 @@ class DifferenceOut(Out):
     resolution: str | None = Field(examples=["explained"])
     resolved_at: datetime | None
     resolved_by: str | None
+    proposed_by: str | None
+    proposed_at: datetime | None
     note: str | None
 
     @classmethod
     def of(cls, row: Row[Any]) -> "DifferenceOut":
         """A difference's row."""
         same = ("id", "cause", "measure", "object_kind", "detail", "period", "occurred_at", "first_seen_at", "owner")
-        ends = ("last_seen_at", "resolution", "resolved_at", "resolved_by", "note")
+        ends = ("last_seen_at", "resolution", "resolved_at", "resolved_by", "proposed_by", "proposed_at", "note")
         return cls(
             **{name: getattr(row, name) for name in (*same, *ends)},
             object=row.object_id,
             transaction=row.transaction_id,
             user=row.user_id,
             gateway=_optional(row.gateway_minor, row.currency),
+            moved=_optional(row.moved_minor, row.currency),
             recorded=_optional(row.recorded_minor, row.currency),
             ledger=_optional(row.ledger_minor, row.currency),
             amount=_money(row.amount_minor, row.currency),

@@ -10,6 +10,8 @@ from pydantic import ConfigDict, Field
 from quntedge.accounts.api_keys import ApiKeyCaller
 from quntedge.api.models import CurrencyCode, In, Listing, MoneyOut, Out
 from quntedge.api.paging import PagingParams
+from quntedge.audit.log import about
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import service
 from quntedge.edge.idempotent import IdempotencyKey, Outcome, once
 from quntedge.edge.openapi import problems
@@ -101,7 +103,7 @@ class AdminRefundOut(Out):
     user: str
     amount: MoneyOut
     reason: str | None = Field(examples=["goodwill"])
-    requested_by: str | None = Field(examples=["service:key_01k4a2f0e8f9xa3s6m1q2r7v5z"])
+    requested_by: str | None = Field(examples=["staff:kim"])
     requested_at: datetime | None
     approval_required: bool = Field(description="Whether a second person has to agree, or had to.")
     approved_by: str | None
@@ -182,6 +184,7 @@ async def list_admin_refunds(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
+    dependencies=[audited("refund.request", "payment")],
     responses=problems(400, 401, 403, 404, 409, 422, 503),
     summary="Give money back",
 )
@@ -194,17 +197,17 @@ async def create_refund(
     """
     services = services_of(request)
     amount = body.amount.money() if body.amount is not None else None
-    actor = _actor(caller)
+    about("payment", body.transaction)
 
     async def work(refund_id: str) -> Outcome:
         row = await services.refunds.desk.request(
-            body.transaction, key=refund_id, actor=actor, amount=amount, reason=body.reason, note=body.note
+            body.transaction, key=refund_id, actor=caller.person, amount=amount, reason=body.reason, note=body.note
         )
         return Outcome(AdminRefundOut.of(row).model_dump(mode="json"))
 
     answer = await once(
         services,
-        actor,
+        f"service:{caller.key_id}",
         idempotency_key,
         OPERATION,
         body.model_dump(mode="json"),
@@ -223,18 +226,28 @@ async def get_admin_refund(request: Request, unit: Unit, refund_id: str) -> Refu
     return await _detail(services_of(request), unit, row, await queries.events(unit.session, refund_id))
 
 
-@router.post("/{refund_id}/approve", responses=problems(400, 401, 403, 404, 409, 422, 503), summary="Agree to a refund")
+@router.post(
+    "/{refund_id}/approve",
+    dependencies=[audited("refund.approve", "refund", "refund_id")],
+    responses=problems(400, 401, 403, 404, 409, 422, 503),
+    summary="Agree to a refund",
+)
 async def approve_refund(request: Request, caller: Approver, refund_id: str, body: DecisionIn) -> AdminRefundOut:
     """Sends a refund that waits for a second person. Whoever asked for it cannot be that person."""
     desk = services_of(request).refunds.desk
-    return AdminRefundOut.of(await desk.approve(refund_id, actor=_actor(caller), note=body.note))
+    return AdminRefundOut.of(await desk.approve(refund_id, actor=caller.person, note=body.note))
 
 
-@router.post("/{refund_id}/reject", responses=problems(400, 401, 403, 404, 409, 422, 503), summary="Turn a refund down")
+@router.post(
+    "/{refund_id}/reject",
+    dependencies=[audited("refund.reject", "refund", "refund_id")],
+    responses=problems(400, 401, 403, 404, 409, 422, 503),
+    summary="Turn a refund down",
+)
 async def reject_refund(request: Request, caller: Approver, refund_id: str, body: DecisionIn) -> AdminRefundOut:
     """Nothing is given back, and the amount is free again."""
     desk = services_of(request).refunds.desk
-    return AdminRefundOut.of(await desk.reject(refund_id, actor=_actor(caller), note=body.note))
+    return AdminRefundOut.of(await desk.reject(refund_id, actor=caller.person, note=body.note))
 
 
 async def _detail(services: Services, unit: Unit, row: Refund, history: Sequence[RefundEvent]) -> RefundDetailOut:
@@ -248,7 +261,3 @@ async def _detail(services: Services, unit: Unit, row: Refund, history: Sequence
         left=MoneyOut.of(standing.left),
         history=[RefundEventOut.of(event) for event in history],
     )
-
-
-def _actor(caller: ApiKeyCaller) -> str:
-    return f"service:{caller.key_id}"

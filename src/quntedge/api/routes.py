@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from quntedge.api import (
     access,
     account,
+    audit,
     cancellations,
     catalog,
     disputes,
@@ -54,6 +55,7 @@ def routers() -> list[APIRouter]:
         plan_migrations.router,
         ledger.router,
         reconciliation.router,
+        audit.router,
         operations.router,
     ]
 

@@ -18,6 +18,7 @@ from quntedge.api.transaction_models import (
 from quntedge.catalog import queries as catalog
 from quntedge.catalog.queries import PlanView
 from quntedge.edge import reads
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer, required_user, service
 from quntedge.edge.filters import Asked, transaction_filter
 from quntedge.edge.openapi import problems
@@ -93,7 +94,12 @@ async def download_transactions(unit: Unit, caller: SignedInCustomer, asked: Fil
     return Response(text, media_type="text/csv", headers=headers)
 
 
-@router.get("/transactions/{transaction_id}", responses=problems(401, 404, 503), summary="One payment")
+@router.get(
+    "/transactions/{transaction_id}",
+    dependencies=[audited("payment.read", "payment", "transaction_id")],
+    responses=problems(401, 404, 503),
+    summary="One payment",
+)
 async def get_transaction(unit: Unit, caller: SignedInCustomer, transaction_id: str) -> TransactionDetailOut:
     """One payment of the customer, with the attempts that failed."""
     row = await reads.transaction(unit.session, caller.user_id, transaction_id)
@@ -106,6 +112,7 @@ async def get_transaction(unit: Unit, caller: SignedInCustomer, transaction_id: 
     "/transactions/{transaction_id}/receipt",
     status_code=303,
     response_class=RedirectResponse,
+    dependencies=[audited("payment.read", "payment", "transaction_id")],
     responses={**problems(401, 404, 409, 502, 503), **_REDIRECT},
     summary="The receipt of a payment",
 )

@@ -3,12 +3,14 @@
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quntedge.bookkeeping.backfill import Backfill
+from quntedge.bookkeeping.fees import AwaitedFees, FeeList
 from quntedge.bookkeeping.records import RecordPosting
 from quntedge.bookkeeping.service import BookkeepingService
 from quntedge.bookkeeping.verify import Verification
 from quntedge.disputes.events import DisputeMoved
 from quntedge.ledger.service import LedgerService
 from quntedge.payments.events import PaymentRecorded
+from quntedge.payments.service import PaymentService
 from quntedge.refunds.events import RefundMoved
 from quntedge.storage.events import EventBus
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
@@ -31,6 +33,12 @@ class Bookkeeping:
         bus.subscribe(PaymentRecorded, self.service.on_payments_recorded)
         bus.subscribe(RefundMoved, self.service.on_refunds_moved)
         bus.subscribe(DisputeMoved, self.service.on_disputes_moved)
+
+    def awaited_fees(self, gateway: FeeList, payments: PaymentService, bus: EventBus) -> AwaitedFees:
+        """What learns and posts the fees that nobody tells us of in time; it listens from here on."""
+        awaited = AwaitedFees(self._units, gateway, payments, self.service)
+        bus.subscribe(PaymentRecorded, awaited.on_payments_recorded)
+        return awaited
 
     def verification(self, engine: AsyncEngine) -> Verification:
         """A comparison of the ledger with all records."""

@@ -1,5 +1,6 @@
 """What should stand on the accounts because of a payment, a dispute or a payout: shares put on accounts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -7,7 +8,7 @@ from quntedge.bookkeeping import rules
 from quntedge.bookkeeping.rules import PayoutState
 from quntedge.kit.money import Money
 from quntedge.ledger.queries import Held
-from quntedge.ledger.rules import Account, Position
+from quntedge.ledger.rules import Account, EntryKind, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ class Collected:
             return self
         stands = held.on(Account.GATEWAY_FEES, self.currency) + held.on(Account.TAX_REMITTED, self.currency)
         return replace(self, fee=stands)
+
+    def beside(self, held: Mapping[tuple[EntryKind, str], Held], source: str) -> "Collected":
+        """The same beside all that stands because of it: once fees were posted as the gateway lists them, that list has
+        the last word, and what is left of the payment tells nothing new."""
+        told = replace(self, fee=None) if (EntryKind.FEE, source) in held else self
+        return told.over(held.get((EntryKind.PAYMENT, source)))
 
 
 def of_payment(payment: Collected, *, gateway_remits: bool) -> Position:

@@ -60,9 +60,8 @@ class RecordPosting:
         await self._refunds(unit, [row for row in refunds if row.currency == currencies[row.transaction_id]], cause)
 
     def _payment(self, row: Row[Any], held: Mapping[tuple[EntryKind, str], Held], cause: str) -> Move:
-        stands = held.get((EntryKind.PAYMENT, row.id))
         at = row.paid_at or row.occurred_at
-        return self._bookkeeping.payment_move(row.id, row.user_id, collected(row).over(stands), at, cause)
+        return self._bookkeeping.payment_move(row.id, row.user_id, collected(row).beside(held, row.id), at, cause)
 
     async def _refunds(self, unit: UnitOfWork, rows: Sequence[Any], cause: str) -> None:
         held = await queries.by_source(await unit.connection(), [row.id for row in rows])

@@ -15,7 +15,6 @@ from sqlalchemy import Result, Row, select, text
 from quntedge.bookkeeping import positions, rules
 from quntedge.bookkeeping.positions import Collected, Payout
 from quntedge.disputes.events import DisputeMoved
-from quntedge.disputes.models import Dispute
 from quntedge.disputes.rules import is_lost
 from quntedge.kit.money import Money
 from quntedge.ledger import queries
@@ -43,7 +42,6 @@ _LOCKED = (
     .order_by(PaymentTransaction.id)
     .with_for_update()
 )
-_FEES = select(Dispute.id, Dispute.fee_minor, Dispute.fee_currency).where(among(Dispute.id))
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:source, 28))")
 _LIVE = text(
     "SELECT id FROM ledger_entry AS entry WHERE source = :source AND kind = :kind AND reverses IS NULL"
@@ -109,7 +107,8 @@ class BookkeepingService:
         stands = held.get((EntryKind.PAYMENT, fact.transaction_id))
         collected = Collected(fact.currency, fact.total_minor or 0, fact.tax_minor, fact.fee_minor)
         at = fact.paid_at or fact.occurred_at if stands is None else fact.gateway_updated_at or now
-        return self.payment_move(fact.transaction_id, fact.user_id, collected.over(stands), at, fact.cause)
+        told = collected.beside(held, fact.transaction_id)
+        return self.payment_move(fact.transaction_id, fact.user_id, told, at, fact.cause)
 
     def payment_move(
         self, transaction_id: str, user_id: str, payment: Collected, occurred_at: datetime, cause: str
@@ -195,16 +194,13 @@ class BookkeepingService:
         if not latest:
             return
         await self._lock(unit, [fact.transaction_id for fact in latest.values()])
-        # The record tells the fee in the currency it was charged in, the fact only as far as that is the payment's.
-        found = await (await unit.connection()).execute(_FEES, {"values": list(latest)})
-        fees = {row.id: Money(row.fee_minor, row.fee_currency) for row in found if row.fee_currency is not None}
         moves = [
             Move(
                 EntryKind.DISPUTE,
                 fact.dispute_id,
                 positions.of_dispute(
                     Money(fact.withdrawn_minor, fact.currency),
-                    fees.get(fact.dispute_id, Money(fact.fee_minor, fact.currency)),
+                    Money(fact.fee_minor, fact.fee_currency or fact.currency),
                     lost=is_lost(fact.status),
                 ),
                 fact.occurred_at,

@@ -145,15 +145,16 @@ class Verification:
         held = await queries.by_source(connection, sources)
         findings: list[Finding] = []
         for row in rows:
-            findings += self._payment_findings(row, held.get((EntryKind.PAYMENT, row.id), Held()))
+            findings += self._payment_findings(row, held)
             findings += _refund_findings(row, refunds[row.id], held)
         for each in disputes:
             findings += _differences(each.source, each.wanted, held.get((each.kind, each.source), Held()))
         return findings
 
-    def _payment_findings(self, row: Row[Any], held: Held) -> list[Finding]:
-        payment = collected(row).over(held)
-        return _differences(row.id, positions.of_payment(payment, gateway_remits=self._gateway_remits), held)
+    def _payment_findings(self, row: Row[Any], held: Mapping[tuple[EntryKind, str], Held]) -> list[Finding]:
+        payment = collected(row).beside(held, row.id)
+        stands = held.get((EntryKind.PAYMENT, row.id), Held())
+        return _differences(row.id, positions.of_payment(payment, gateway_remits=self._gateway_remits), stands)
 
 
 def _refund_findings(

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from quntedge.cancellations.calendars import fix_calendars
 from quntedge.cancellations.offer_steps import OfferGateway, SaveOfferSteps
 from quntedge.cancellations.offers import Pause, SaveOfferService
 from quntedge.cancellations.outcomes import CancellationOutcomes
@@ -47,4 +48,5 @@ class Cancellations:
     def listen(self, bus: EventBus) -> None:
         """Subscribes to what decides how a cancellation ends and what a withdrawal is owed."""
         bus.subscribe(SubscriptionChanged, self.outcomes.on_subscription_changed)
+        bus.subscribe(SubscriptionChanged, fix_calendars)
         bus.subscribe(PaymentRecorded, self.withdrawals.on_payments_recorded)

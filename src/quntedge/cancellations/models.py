@@ -107,6 +107,20 @@ class Withdrawal(Base):
     received_at: Mapped[datetime] = business()
 
 
+class ContractCalendar(Base):
+    """The time zone by whose days the time for a withdrawal from a contract runs: the customer's when it was concluded.
+
+    Whoever moves to another zone afterwards has neither more nor less time.
+    """
+
+    __tablename__ = "contract_calendar"
+
+    subscription_id: Mapped[str] = business(Text, ForeignKey("subscription.id"), primary_key=True)
+    user_id: Mapped[str] = business(Text, ForeignKey("app_user.id"), index=True)
+    time_zone: Mapped[str] = business(Text)
+    fixed_at: Mapped[datetime] = business()
+
+
 class RefundRequest(Base):
     """Money that is owed to a customer. One for each payment and cause; what is done about it is a `refund`, and the
     state follows from that."""

@@ -13,12 +13,12 @@ from sqlalchemy.dialects.postgresql import insert
 from quntedge.cancellations.errors import OfferUnavailable
 from quntedge.cancellations.models import SaveOfferOutcome
 from quntedge.cancellations.queries import live_subscription
-from quntedge.cancellations.rules import discounted
 from quntedge.catalog.plan_rules import SaveOffer
 from quntedge.catalog.queries import PlanView
 from quntedge.kit.errors import QuntedgeError
 from quntedge.kit.ids import new_id
 from quntedge.kit.money import Money
+from quntedge.pricing.rules import Discount
 from quntedge.processes.runner import ProcessRunner
 from quntedge.processes.steps import State
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -194,7 +194,9 @@ def _view(row: SaveOfferOutcome, subscription: Subscription | None) -> OfferView
     amount = None if row.amount_minor is None else Money(row.amount_minor, row.currency)
     # Once it is given, the subscription's own price has the discount in it.
     price = _price(subscription) if subscription is not None and row.state == "shown" else None
-    after = discounted(price, row.percent_bp, amount) if price is not None and row.kind == "discount" else None
+    after = None
+    if price is not None and row.kind == "discount":
+        after = Discount(row.kind, row.percent_bp, amount, row.periods).after(price)
     return OfferView(
         id=row.id,
         kind=row.kind,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
-from fractions import Fraction
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -17,7 +16,8 @@ from quntedge.cancellations.errors import (
     WithdrawalPeriodOver,
 )
 from quntedge.kit.errors import FieldError
-from quntedge.kit.money import Money, round_half_away
+from quntedge.kit.money import Money
+from quntedge.pricing.credits import owed_of
 
 FEEDBACK_MAXIMUM = 1000
 NAME_MAXIMUM = 200
@@ -172,29 +172,9 @@ def owed(
     """
     found = []
     for index, payment in enumerate(sorted(payments, key=lambda p: (p.paid_at, p.transaction_id), reverse=True)):
-        due = payment.paid
-        if basis == "pro_rata" and period is not None:
-            due = unused(payment.paid, *period, now) if index == 0 else Money.zero(payment.paid.currency)
-        amount = min(due, payment.paid - payment.refunded)
-        if amount > Money.zero(amount.currency):
+        if basis == "pro_rata" and period is not None and index > 0:
+            break
+        amount = owed_of(payment.paid, payment.refunded, period if basis == "pro_rata" else None, now)
+        if amount:
             found.append(Owed(payment.transaction_id, amount))
     return tuple(found)
-
-
-def unused(paid: Money, start: datetime, end: datetime, now: datetime) -> Money:
-    """The share of a payment that belongs to the time left of its period, by seconds, rounded once."""
-    whole = _seconds(start, end)
-    left = _seconds(max(start, min(now, end)), end)
-    if whole <= 0:
-        return Money.zero(paid.currency)
-    return Money(round_half_away(Fraction(paid.amount_minor * left, whole)), paid.currency)
-
-
-def _seconds(start: datetime, end: datetime) -> int:
-    return (end - start) // timedelta(seconds=1)
-
-
-def discounted(price: Money, percent_bp: int | None, amount: Money | None) -> Money:
-    """What a charge costs with an offer's discount: never less than nothing."""
-    off = price.percent(percent_bp) if percent_bp is not None else amount or Money.zero(price.currency)
-    return price - min(off, price)

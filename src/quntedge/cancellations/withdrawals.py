@@ -8,14 +8,13 @@ what is owed waits for staff as a refund request.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from quntedge.accounts.models import AppUser
 from quntedge.accounts.people import people
 from quntedge.cancellations import rules
+from quntedge.cancellations.calendars import calendar_of
 from quntedge.cancellations.errors import NothingToWithdraw, OtherContract
 from quntedge.cancellations.events import RefundOwed, WithdrawalReceived
 from quntedge.cancellations.models import RefundRequest, Withdrawal
@@ -29,12 +28,14 @@ from quntedge.kit.money import Money
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.models import PaymentTransaction
 from quntedge.processes.runner import ProcessRunner
+from quntedge.storage.rows import Texts, among
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.models import LIVE, Subscription, SubscriptionMembership
 
 PREFIX = "wdr"
 REASON = "withdrawal"
+_WITHDRAWN = select(Withdrawal.id).where(among(Withdrawal.subscription_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class WithdrawalService:
     async def open_until(self, unit: UnitOfWork, subscription: Subscription) -> datetime | None:
         """The first moment that is too late for withdrawing from this contract; None if that has passed, or it was
         withdrawn from."""
-        zone = await _zone(unit, subscription.user_id)
+        zone = await calendar_of(unit, subscription)
         deadline = rules.withdrawal_deadline(await _concluded_at(unit, subscription), zone)
         if subscription.status == "incomplete" or unit.clock.now() >= deadline:
             return None
@@ -121,6 +122,9 @@ class WithdrawalService:
         """A payment that arrives after the withdrawal (a slow transfer, late news) is owed as well, all of it."""
         paid = {fact.subscription_id: fact for fact in facts if fact.newly_paid and fact.subscription_id is not None}
         if not paid:
+            return
+        # Hardly ever is there one: renewals in their hundreds ask in the cheapest way.
+        if not await unit.fetch(_WITHDRAWN, {"values": Texts(paid)}):
             return
         found = await unit.session.scalars(select(Withdrawal).where(Withdrawal.subscription_id.in_(sorted(paid))))
         for withdrawal in found.all():
@@ -169,7 +173,7 @@ class WithdrawalService:
         return received, cancellation.process_id if cancellation else None
 
     async def _draft(self, unit: UnitOfWork, subscription: Subscription) -> WithdrawalView:
-        zone = await _zone(unit, subscription.user_id)
+        zone = await calendar_of(unit, subscription)
         concluded_at = await _concluded_at(unit, subscription)
         deadline = rules.withdrawal_deadline(concluded_at, zone)
         rules.check_withdrawal(deadline, unit.clock.now())
@@ -280,12 +284,6 @@ async def _concluded_at(unit: UnitOfWork, subscription: Subscription) -> datetim
         )
     )
     return min(first, subscription.started_at) if first is not None else subscription.started_at
-
-
-async def _zone(unit: UnitOfWork, user_id: str) -> ZoneInfo:
-    """The customer's own time zone, else UTC."""
-    name = await unit.session.scalar(select(AppUser.time_zone).where(AppUser.id == user_id))
-    return ZoneInfo(name or "UTC")
 
 
 async def _plan_name(unit: UnitOfWork, subscription: Subscription) -> str:

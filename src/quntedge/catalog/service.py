@@ -1,9 +1,10 @@
 """Bringing the database to what the catalogue says, and the gateway to what the database says."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from sqlalchemy import select, text
 
+from quntedge.audit.writing import audit_done
 from quntedge.catalog import records
 from quntedge.catalog.gateway_sync import CatalogGateway, GatewaySync, OnStep, SyncReport
 from quntedge.catalog.models import Plan
@@ -13,6 +14,10 @@ from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 CountSubscribers = Callable[[UnitOfWork], Awaitable[Mapping[tuple[str, int], int]]]
 """Counts live subscribers by plan id and version."""
+
+
+_TOLD = 100
+"""Changes that the audit log tells one by one."""
 
 
 class CatalogService:
@@ -46,6 +51,7 @@ class CatalogService:
             changes = diff(held, catalog)
             if changes:
                 await records.write(unit, changes, held, catalog)
+                audit_done(unit, "catalog.apply", count=len(changes), changes=_told(changes))
                 await unit.commit()
             return changes
 
@@ -81,3 +87,7 @@ class CatalogService:
         counts = await self._count_subscribers(unit)
         codes = {row.id: row.code for row in await unit.session.execute(select(Plan.id, Plan.code))}
         return {(codes[plan_id], version): count for (plan_id, version), count in counts.items()}
+
+
+def _told(changes: Sequence[Change]) -> list[str]:
+    return [change.describe()[:200] for change in changes[:_TOLD]]

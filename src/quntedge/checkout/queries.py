@@ -14,7 +14,8 @@ from quntedge.checkout.rules import shown_state
 from quntedge.kit.ids import is_id
 from quntedge.kit.money import Money
 from quntedge.promotions.models import PromotionCode, PromotionReservation
-from quntedge.storage.rows import among
+from quntedge.storage.rows import Texts, among
+from quntedge.storage.unit_of_work import UnitOfWork
 
 PREFIX = "chk"
 
@@ -99,12 +100,12 @@ _OWNERS = select(CheckoutIntent.id, CheckoutIntent.user_id, CheckoutIntent.plan_
 )
 
 
-async def owners(session: AsyncSession, intent_ids: Collection[str]) -> dict[str, Owner]:
+async def owners(unit: UnitOfWork, intent_ids: Collection[str]) -> dict[str, Owner]:
     """The owners of these checkouts; what is no checkout of ours is missing, whatever the text."""
-    wanted = sorted({intent_id for intent_id in intent_ids if is_id(intent_id, PREFIX)})
+    wanted = Texts({intent_id for intent_id in intent_ids if is_id(intent_id, PREFIX)})
     if not wanted:
         return {}
-    rows = await session.execute(_OWNERS, {"values": wanted})
+    rows = await unit.fetch(_OWNERS, {"values": wanted})
     return {row.id: Owner(row.user_id, row.plan_id, row.state) for row in rows}
 
 

@@ -6,6 +6,7 @@ import typer
 
 from quntedge.accounts.api_keys import DEFAULT_SCOPES, SCOPES
 from quntedge.commands.errors import Explained
+from quntedge.commands.operator import operator_name
 from quntedge.commands.output import aside, moment, out, table
 from quntedge.commands.output import show as show_table
 from quntedge.commands.running import opened, run
@@ -20,9 +21,16 @@ def create(
         list[str] | None,
         typer.Option(help=f"One of {', '.join(SCOPES)}; may be repeated. By default {' and '.join(DEFAULT_SCOPES)}."),
     ] = None,
+    holder: Annotated[
+        str | None,
+        typer.Option(help="Short name of whoever will use it and answers for it. By default you, the user here."),
+    ] = None,
 ) -> None:
-    """Make a key. Its text is shown once and kept nowhere."""
-    run(_create(name, scope or list(DEFAULT_SCOPES)))
+    """Make a key. Its text is shown once and kept nowhere.
+
+    Two keys of one holder are one person: what was asked for with the one cannot be approved with the other.
+    """
+    run(_create(name, scope or list(DEFAULT_SCOPES), holder or operator_name()))
 
 
 @app.command("list")
@@ -37,12 +45,12 @@ def revoke(key_id: Annotated[str, typer.Argument(help="Id of the key, key_… as
     run(_revoke(key_id))
 
 
-async def _create(name: str, scopes: list[str]) -> None:
+async def _create(name: str, scopes: list[str], holder: str) -> None:
     async with opened() as runtime, runtime.units() as unit:
-        key, text = await runtime.services.api_keys.create(unit, name, scopes)
+        key, text = await runtime.services.api_keys.create(unit, name, scopes, holder=holder)
         await unit.commit()
     out().print(text)
-    aside(f"{key.id}, for {', '.join(key.scopes)}. Copy it now: it is not shown again.")
+    aside(f"{key.id}, held by {key.holder}, for {', '.join(key.scopes)}. Copy it now: it is not shown again.")
 
 
 async def _list() -> None:
@@ -51,9 +59,12 @@ async def _list() -> None:
     if not keys:
         out().print("There is no key yet; `quntedge api-key create NAME` makes one.")
         return
-    shown = table("Id", "Name", "Key", "Scopes", "Made (UTC)", "Revoked (UTC)")
+    shown = table("Id", "Name", "Holder", "Key", "Scopes", "Made (UTC)", "Revoked (UTC)")
     for key in keys:
-        shown.add_row(key.id, key.name, key.hint, ", ".join(key.scopes), moment(key.created_at), moment(key.revoked_at))
+        shown.add_row(
+            key.id, key.name, key.holder or "–", key.hint, ", ".join(key.scopes), moment(key.created_at),
+            moment(key.revoked_at),
+        )  # fmt: skip
     show_table(shown)
 
 

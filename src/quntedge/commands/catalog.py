@@ -167,7 +167,7 @@ def _say_diff(found: CatalogDiff, *, with_gateway: bool = True) -> None:
 
 
 async def _apply(wanted: _Wanted, sync: bool, yes: bool) -> None:
-    async with opened() as runtime:
+    async with opened("catalog.apply") as runtime:
         found = await runtime.catalog.diff(wanted.catalog)
         promotions = await _promotion_changes(runtime, wanted)
         _say_diff(found, with_gateway=sync)

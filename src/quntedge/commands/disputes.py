@@ -16,12 +16,14 @@ from quntedge.commands.output import show as show_table
 from quntedge.commands.running import opened, run
 from quntedge.disputes import alarms, queries
 from quntedge.disputes.answers import ResponseView, new_response_id
-from quntedge.disputes.evidence import LONGEST_TEXT
+from quntedge.disputes.evidence import LONGEST_TEXT, DisputeFile
 from quntedge.disputes.models import Dispute
 from quntedge.disputes.package import as_zip
+from quntedge.disputes.papers import Paper, check
 from quntedge.disputes.queries import DisputeFilter
 from quntedge.disputes.rules import STATUSES
 from quntedge.edge.dispute_file import dispute_file
+from quntedge.edge.dispute_papers import dispute_papers, for_bank
 from quntedge.kit.money import Money
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.wiring import Runtime
@@ -36,6 +38,13 @@ DisputeId = Annotated[str, typer.Argument(help="Id of the dispute: dsp_… here,
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Notes = Annotated[str | None, typer.Option(help="Remarks for the bank; without them a summary of the records.")]
 Refusal = Annotated[str | None, typer.Option(help="Why a refund was refused, if one was asked for.")]
+Attach = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PROVES=FILE",
+        help="A file of your own, as digital_fulfillment=usage.pdf; PDF, JSON or image, at most 10 MB. Repeatable.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -53,7 +62,7 @@ def list_(
 
 @app.command()
 def show(dispute_id: DisputeId, as_json: AsJson = False) -> None:
-    """Show a dispute, what was answered, and what somebody has to look at."""
+    """Show a dispute, what was answered with which files, and what somebody has to look at."""
     run(_show(dispute_id, as_json))
 
 
@@ -64,14 +73,16 @@ def evidence(
     notes: Notes = None,
     refusal: Refusal = None,
 ) -> None:
-    """Write everything on record about a dispute as a ZIP: a PDF, JSON, and the texts for Whop. Nothing is sent."""
+    """Write everything on record about a dispute as a ZIP: PDFs, the invoice, JSON, texts. Nothing is sent."""
     run(_evidence(dispute_id, output, notes, refusal))
 
 
 @app.command()
-def submit(dispute_id: DisputeId, notes: Notes = None, refusal: Refusal = None, yes: Yes = False) -> None:
-    """Send the evidence to the bank. That is final: nothing can be added afterwards."""
-    run(_submit(dispute_id, notes, refusal, yes))
+def submit(
+    dispute_id: DisputeId, notes: Notes = None, refusal: Refusal = None, attach: Attach = None, yes: Yes = False
+) -> None:
+    """Send the evidence, with its files, to the bank. That is final: nothing can be added afterwards."""
+    run(_submit(dispute_id, notes, refusal, attach or [], yes))
 
 
 @app.command()
@@ -128,7 +139,10 @@ async def _show(dispute_id: str, as_json: bool) -> None:
     async with opened() as runtime, runtime.units() as unit:
         row = await _found(unit, dispute_id)
         detail = DisputeDetailOut.of_all(
-            row, await queries.responses(unit.session, row.id), await queries.alarms_about(unit.session, row)
+            row,
+            await queries.responses(unit.session, row.id),
+            await queries.alarms_about(unit.session, row),
+            await queries.documents(unit.session, row.id),
         )
     if as_json:
         _print_json(detail)
@@ -138,6 +152,13 @@ async def _show(dispute_id: str, as_json: bool) -> None:
     for answered in detail.responses:
         ended = f" ({answered.error})" if answered.error else ""
         out().print(f"\nanswered           {answered.kind} by {answered.actor}: {answered.state}{ended}")
+    if detail.documents:
+        shown = table("File", "Proves", "Size", "State", "At Whop")
+        for paper in detail.documents:
+            size = f"{-(-paper.size_bytes // 1000):,} kB"
+            shown.add_row(paper.name, paper.document_type, size, paper.state, paper.whop_file_id or "–")
+        out().print()
+        show_table(shown)
     for alarm in detail.alarms:
         state = f"resolved by {alarm.resolved_by}" if alarm.resolved_by else "open"
         out().print(f"\nalarm              {alarm.id} {alarm.kind} ({state}): {alarm.detail}")
@@ -166,10 +187,9 @@ def _facts(row: Dispute) -> list[tuple[str, str]]:
 
 async def _evidence(dispute_id: str, output: Path, notes: str | None, refusal: str | None) -> None:
     _check_lengths(notes, refusal)
-    async with opened() as runtime, runtime.units() as unit:
-        row = await _found(unit, dispute_id)
-        found = await dispute_file(runtime.services, unit, row, notes=notes, refusal=refusal)
-    _write(output, as_zip(found))
+    async with opened() as runtime:
+        _, found, papers = await _file_of(runtime, dispute_id, notes, refusal)
+    _write(output, as_zip(found, papers))
     out().print(f"Wrote {output}.")
     for gap in found.missing:
         aside(f"Not on record: {gap}.")
@@ -182,24 +202,57 @@ def _write(output: Path, content: bytes) -> None:
         raise CommandError(f"{output} cannot be written ({error.strerror or error}).") from None
 
 
-async def _submit(dispute_id: str, notes: str | None, refusal: str | None, yes: bool) -> None:
+async def _submit(dispute_id: str, notes: str | None, refusal: str | None, attach: list[str], yes: bool) -> None:
     _check_lengths(notes, refusal)
-    async with opened() as runtime:
-        async with runtime.units() as unit:
-            row = await _found(unit, dispute_id)
-            found = await dispute_file(runtime.services, unit, row, notes=notes, refusal=refusal)
+    added = _added(attach)
+    async with opened("dispute.submit", "dispute", dispute_id) as runtime:
+        internal_id, found, papers = await _file_of(runtime, dispute_id, notes, refusal)
+        sent = for_bank(papers, added)
+        check(sent)
         for name, text in found.texts.given().items():
             out().print(f"{name}:\n  {text.replace(chr(10), chr(10) + '  ')}\n")
+        for paper in sent:
+            out().print(f"{paper.name} ({len(paper.content):,} bytes): {paper.document_type}")
+        for gap in found.missing:
+            aside(f"Not on record: {gap}.")
         if not yes:
-            await _confirm(f"Send this to the bank about {row.id}? It is final.")
+            await _confirm(f"Send this to the bank about {internal_id}? It is final.")
         await _told(
             runtime,
-            await runtime.services.disputes.answers.submit(row.id, found.texts, key=_key(runtime), actor=operator()),
+            await runtime.services.disputes.answers.submit(
+                internal_id, found.texts, sent, key=_key(runtime), actor=operator()
+            ),
         )
 
 
+async def _file_of(
+    runtime: Runtime, dispute_id: str, notes: str | None, refusal: str | None
+) -> tuple[str, DisputeFile, tuple[Paper, ...]]:
+    async with runtime.units() as unit:
+        row = await _found(unit, dispute_id)
+        internal_id, transaction_id = row.id, row.transaction_id
+        found = await dispute_file(runtime.services, unit, row, notes=notes, refusal=refusal)
+    return internal_id, *await dispute_papers(runtime.services, found, transaction_id)
+
+
+def _added(given: list[str]) -> list[Paper]:
+    """Files named like digital_fulfillment=usage.pdf. Their own names stay here: they may name a person."""
+    papers = []
+    for number, one in enumerate(given, 1):
+        kind, _, path = one.partition("=")
+        if not path:
+            raise CommandError(f"--attach {one}: write it as digital_fulfillment=usage.pdf, with what the file proves.")
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read ({error.strerror or error}).") from None
+        papers.append(Paper(f"attachment-{number}{Path(path).suffix.lower()}", kind, content))
+    check(papers)
+    return papers
+
+
 async def _accept(dispute_id: str, yes: bool) -> None:
-    async with opened() as runtime:
+    async with opened("dispute.accept", "dispute", dispute_id) as runtime:
         async with runtime.units() as unit:
             row = await _found(unit, dispute_id)
         if not yes:
@@ -263,7 +316,7 @@ async def _alarms(resolved: bool, as_json: bool) -> None:
 async def _resolve(alarm_id: str, note: str) -> None:
     if not 1 <= len(note) <= alarms.LONGEST_NOTE:
         raise CommandError(f"A note has 1 to {alarms.LONGEST_NOTE} characters.")
-    async with opened() as runtime, runtime.units() as unit:
+    async with opened("dispute.resolve_alarm", "dispute_alarm", alarm_id) as runtime, runtime.units() as unit:
         row = await alarms.resolve(unit, alarm_id, by=operator(), note=note)
         await unit.commit()
     out().print(f"{row.id} is resolved.")

@@ -163,7 +163,7 @@ def _read(file: Path | None) -> str | None:
 
 
 async def _save(kind: str, locale: str, draft: Draft, based_on: int | None = None) -> None:
-    async with opened() as runtime:
+    async with opened("mail_template.save", "mail_template", kind) as runtime:
         _say(await _saved(runtime, kind, locale, draft, based_on))
 
 
@@ -180,7 +180,7 @@ def _say(edition: Edition) -> None:
 
 
 async def _edit_by_hand(kind: str, locale: str, html: bool) -> None:
-    async with opened() as runtime:
+    async with opened("mail_template.save", "mail_template", kind) as runtime:
         async with runtime.units() as unit:
             before = await runtime.services.mails.current(unit, kind, locale)
         source = before.wording.html if html else _as_text(before.wording)
@@ -298,7 +298,7 @@ async def _history(kind: str, locale: str) -> None:
 
 
 async def _reset(kind: str, locale: str, version: int) -> None:
-    async with opened() as runtime, runtime.units() as unit:
+    async with opened("mail_template.activate", "mail_template", kind) as runtime, runtime.units() as unit:
         edition = await runtime.services.mails.activate(unit, kind, locale, version, by=_BY)
         await unit.commit()
     _say(edition)

@@ -1,13 +1,18 @@
 """How commands talk to people: results on standard output, complaints on standard error, one sentence each."""
 
+import re
 import socket
 import sys
 from datetime import datetime
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
 _WIDTH_FOR_PROGRAMS = 400
+_PROSE = 30
+"""Columns that a text of several words can be squeezed into."""
+_FIGURES = re.compile(r"[-−]?[^\w\s]?[\d.,]*\d%?(?: [A-Z]{3})?|–|")
 
 
 class CommandError(Exception):
@@ -34,9 +39,40 @@ def table(*columns: str) -> Table:
 
 
 def show(shown: Table) -> None:
-    """Prints a table; as wide as the terminal, or as it needs where it is read by a program."""
+    """Prints a table; as wide as it needs where it is read by a program.
+
+    On a terminal too narrow for it each row becomes a block of lines: values cut in two can be neither read nor copied.
+    """
     width = None if sys.stdout.isatty() else _WIDTH_FOR_PROGRAMS
-    Console(markup=False, highlight=False, width=width).print(shown)
+    console = Console(markup=False, highlight=False, width=width)
+    for column in shown.columns:
+        # Figures are compared digit by digit: the ends of their columns stand below each other, headings included.
+        if all(_FIGURES.fullmatch(str(text)) for text in column.cells):
+            column.justify = "right"
+    if shown.row_count and _needs(shown) > console.width:
+        _show_blocks(console, shown)
+    else:
+        console.print(shown)
+
+
+def _needs(shown: Table) -> int:
+    """The width in which nothing but prose is cut in two."""
+    columns = [[str(column.header), *map(str, column.cells)] for column in shown.columns]
+    widths = [
+        max(min(cell_len(text), _PROSE) if " " in text else cell_len(text) for text in cells) for cells in columns
+    ]
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _show_blocks(console: Console, shown: Table) -> None:
+    first, *others = shown.columns
+    labels = [str(column.header) for column in others]
+    margin = max(map(cell_len, labels), default=0)
+    for heading, *values in zip(first.cells, *(column.cells for column in others), strict=True):
+        console.print(str(heading), style="bold", soft_wrap=True)
+        for label, value in zip(labels, values, strict=True):
+            if str(value):
+                console.print(f"  {label:<{margin}}  {value}", soft_wrap=True)
 
 
 def aside(sentence: str) -> None:

@@ -1,15 +1,14 @@
 """Moving subscribers to a new version of their plan: `quntedge subscriptions migrate`."""
 
 import asyncio
-import getpass
 import json
-import os
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from quntedge.api.plan_migrations import MigrationOut, MigrationOutlookOut
+from quntedge.commands.operator import operator
 from quntedge.commands.output import CommandError, aside, complain, moment, out, table
 from quntedge.commands.output import show as show_table
 from quntedge.commands.progress import counted
@@ -74,7 +73,7 @@ def migrations(
 
 
 async def _migrate(ask: Ask, dry_run: bool, as_json: bool, yes: bool) -> None:
-    async with opened() as runtime:
+    async with opened("plan_migration.start", "plan", ask.plan_code) as runtime:
         service = runtime.services.plan_migrations
         found = await service.outlook(ask, _SHOWN)
         if dry_run and as_json:
@@ -87,20 +86,20 @@ async def _migrate(ask: Ask, dry_run: bool, as_json: bool, yes: bool) -> None:
         if not yes and not typer.confirm(f"Tell {_people(found.moving)}, and move them when their time has come?"):
             complain("nothing was changed.")
             raise typer.Exit(1)
-        begun = await service.start(ask, by=_who())
+        begun = await service.start(ask, by=operator())
         await _tell(service, begun.id, sum(group.moving for group in found.groups.values()))
         _say(await service.view(begun.id), as_json)
 
 
 async def _withdraw(plan: str, as_json: bool, yes: bool) -> None:
-    async with opened() as runtime:
+    async with opened("plan_migration.withdraw", "plan", plan) as runtime:
         service = runtime.services.plan_migrations
         held = await service.running(plan)
         waiting = held.counts["waiting"] + held.counts["moving"]
         if not yes and not typer.confirm(f"Let {_people(waiting)} keep their terms, and tell them?"):
             complain("nothing was changed.")
             raise typer.Exit(1)
-        taken = await service.withdraw(held.id, by=_who())
+        taken = await service.withdraw(held.id, by=operator())
         await _tell(service, taken.id, waiting)
         _say(await service.view(taken.id), as_json)
 
@@ -191,15 +190,6 @@ def _print_json(value: Any) -> None:
 
 def _people(count: int) -> str:
     return "1 subscriber" if count == 1 else f"{count:,} subscribers"
-
-
-def _who() -> str:
-    """Who is at the terminal: the operating system's user, by number where it has no name (as in a container)."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        name = str(os.getuid())
-    return f"staff:{name}@cli"
 
 
 def add_to(app: typer.Typer) -> None:

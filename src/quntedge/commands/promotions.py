@@ -149,7 +149,7 @@ async def _list(archived: bool, as_json: bool) -> None:
 
 
 async def _create(spec: PromotionSpec, codes: list[str], starts: str | None, ends: str | None) -> None:
-    async with opened() as runtime:
+    async with opened("promotion.save", "promotion", spec.code) as runtime:
         now = runtime.clock.now()
         wanted = replace(
             spec,
@@ -159,7 +159,7 @@ async def _create(spec: PromotionSpec, codes: list[str], starts: str | None, end
         async with runtime.units() as unit:
             view = await runtime.services.promotions.service.save(unit, wanted, by=operator(), codes=codes)
             await unit.commit()
-        out().print(f"{view.spec.code}: {off_text(view.spec)} off, version {view.version}, {view.codes:,} codes.")
+        out().print(f"{view.spec.code}: {off_text(view.spec)} off, version {view.version}, {_codes_of(view.codes)}.")
         if view.spec.at_whop:
             await say_promo_sync(runtime)
 
@@ -167,7 +167,7 @@ async def _create(spec: PromotionSpec, codes: list[str], starts: str | None, end
 async def _codes(
     name: str, count: int, prefix: str, max_uses: int | None, batch: str | None, file: Path | None
 ) -> None:
-    async with opened() as runtime:
+    async with opened("promotion.add_codes", "promotion", name) as runtime:
         async with runtime.units() as unit:
             view = await runtime.services.promotions.service.get(unit, name)
             if count:
@@ -219,7 +219,7 @@ def _write_csv(target: IO[str], rows: Iterable[tuple[str, ...]]) -> None:
 
 
 async def _archive(name: str) -> None:
-    async with opened() as runtime:
+    async with opened("promotion.archive", "promotion", name) as runtime:
         async with runtime.units() as unit:
             view = await runtime.services.promotions.service.archive(unit, name)
             await unit.commit()
@@ -248,6 +248,10 @@ async def say_promo_sync(runtime: Runtime) -> None:
         complain(f"Whop did not take {code}: {why}.")
     if done.refused:
         raise typer.Exit(1)
+
+
+def _codes_of(count: int) -> str:
+    return "1 code" if count == 1 else f"{count:,} codes"
 
 
 async def _report(since: str | None, name: str | None, as_json: bool) -> None:

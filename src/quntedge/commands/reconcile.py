@@ -34,6 +34,7 @@ _READING = {
     Stage.REFUNDS: "reading refunds",
     Stage.MOVEMENTS: "reading movements",
     Stage.PAYOUTS: "reading payouts",
+    Stage.OLDER: "looking at older ones",
     Stage.COMPARE: "comparing",
 }
 
@@ -44,7 +45,6 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, amounts in minor units.")]
-By = Annotated[str | None, typer.Option("--by", help="Your name in the books; by default your user name here.")]
 
 
 @app.callback()
@@ -88,13 +88,28 @@ def show(difference_id: Annotated[str, typer.Argument(help="Id of the difference
 def resolve(
     difference_id: Annotated[str, typer.Argument(help="Id of the difference, mdf_…")],
     as_: Annotated[
-        str, typer.Option("--as", help="explained, adjusted (posts it to the ledger) or accepted (a loss).")
+        str, typer.Option("--as", help="explained, adjusted (somebody else has to approve) or accepted (a loss).")
     ],
     note: Annotated[str, typer.Option(help="Why, in a sentence.")],
-    by: By = None,
 ) -> None:
     """Say what became of a difference. It is not found again unless something about it changes."""
-    run(_resolve(difference_id, Verdict(as_, note, _person(by))))
+    run(_resolve(difference_id, Verdict(as_, note, operator())))
+
+
+@app.command()
+def approve(
+    difference_id: Annotated[str, typer.Argument(help="Id of the difference, mdf_…")],
+) -> None:
+    """Approve of an adjustment that somebody else proposed: it is posted to the ledger."""
+    run(_decide(difference_id, operator(), agreed=True))
+
+
+@app.command()
+def reject(
+    difference_id: Annotated[str, typer.Argument(help="Id of the difference, mdf_…")],
+) -> None:
+    """Turn a proposed adjustment down; the difference stays open."""
+    run(_decide(difference_id, operator(), agreed=False))
 
 
 @app.command("list")
@@ -106,10 +121,9 @@ def list_(limit: Annotated[int, typer.Option(min=1, max=100, help="At most so ma
 @app.command()
 def close(
     period: Annotated[str, typer.Argument(help="The month, such as 2026-10.")],
-    by: By = None,
 ) -> None:
     """Compare a whole month and close it. Refused while anything of it is unexplained."""
-    run(_close(period, _person(by)))
+    run(_close(period, operator()))
 
 
 @app.command()
@@ -147,7 +161,7 @@ async def _compare(runtime: Runtime, since: datetime, until: datetime | None) ->
     if left is not None:
         aside(f"The comparison {left.id} was begun and is not done: it is ended first.")
         await _follow(runtime, left.id)
-    run_id = await service.begin(since, until, trigger="manual", requested_by=_person(None))
+    run_id = await service.begin(since, until, trigger="manual", requested_by=operator())
     await _follow(runtime, run_id)
     return run_id
 
@@ -173,13 +187,14 @@ async def _report_of(runtime: Runtime, run_id: str) -> Report:
 
 
 def _print(found: Report) -> None:
-    sides = table("Measure", "Currency", "Objects", "Gateway", "Records", "Ledger", "Unexplained")
+    sides = table("Measure", "Currency", "Objects", "Gateway", "Moved", "Records", "Ledger", "Unexplained")
     for row in found.sums:
         sides.add_row(
             row.measure.replace("_", " "),
             row.currency.upper(),
             f"{row.objects:,}",
             _amount(row.gateway_minor, row.currency),
+            _amount(row.moved_minor, row.currency),
             _amount(row.recorded_minor, row.currency),
             _amount(row.ledger_minor, row.currency),
             _amount(row.unexplained_minor, row.currency),
@@ -229,7 +244,7 @@ async def _differences(state: str, cause: str | None, period: str | None, limit:
     for row in page.data:
         shown.add_row(
             row.id, row.cause, row.measure, row.object_id, str(Money(row.amount_minor, row.currency)),
-            str((now - row.first_seen_at).days), row.owner, row.resolution or OPEN,
+            str((now - row.first_seen_at).days), row.owner, row.resolution or ("proposed" if row.proposed_by else OPEN),
         )  # fmt: skip
     show_table(shown)
 
@@ -241,10 +256,22 @@ async def _show(difference_id: str) -> None:
 
 
 async def _resolve(difference_id: str, verdict: Verdict) -> None:
-    async with opened() as runtime, runtime.units() as unit:
+    async with opened("reconciliation.resolve", "money_difference", difference_id) as runtime, runtime.units() as unit:
         row = await runtime.services.reconciliation.settling.resolve(unit, difference_id, verdict)
         await unit.commit()
+    if row.resolution is None:
+        out().print(f"Somebody else has to approve now: `quntedge reconcile approve {row.id}`.")
+        return
     out().print(f"{row.id} is {row.resolution}.")
+
+
+async def _decide(difference_id: str, by: str, *, agreed: bool) -> None:
+    act = "reconciliation.approve" if agreed else "reconciliation.reject"
+    async with opened(act, "money_difference", difference_id) as runtime, runtime.units() as unit:
+        settling = runtime.services.reconciliation.settling
+        row = await (settling.approve if agreed else settling.reject)(unit, difference_id, by)
+        await unit.commit()
+    out().print(f"{row.id} is {row.resolution or OPEN}.")
 
 
 async def _list(limit: int) -> None:
@@ -267,7 +294,7 @@ async def _close(period: str, by: str) -> None:
         since, until = bounds_of(period)
     except ValueError as error:
         raise InvalidWindow("A period is a month such as 2026-10.") from error
-    async with opened() as runtime:
+    async with opened("reconciliation.close_period", "period", period) as runtime:
         ready = until + FEES_KNOWN_AFTER
         if runtime.clock.now() < ready:
             raise CommandError(f"{period} can be closed from {ready.astimezone(UTC):%Y-%m-%d} on: fees come later.")
@@ -294,6 +321,7 @@ async def _report(out_file: Path, run_id: str | None) -> None:
 def _print_one(row: Row[Any]) -> None:
     sides = {
         "gateway": _amount(row.gateway_minor, row.currency),
+        "moved": _amount(row.moved_minor, row.currency),
         "records": _amount(row.recorded_minor, row.currency),
         "ledger": _amount(row.ledger_minor, row.currency),
     }
@@ -312,6 +340,7 @@ def _print_one(row: Row[Any]) -> None:
         "owner": row.owner,
         "state": row.resolution or OPEN,
         "resolved": row.resolved_at and f"{moment(row.resolved_at)} by {row.resolved_by}",
+        "proposed": row.proposed_by and f"to adjust it, {moment(row.proposed_at)} by {row.proposed_by}",
         "note": row.note,
     }
     for name, value in facts.items():
@@ -346,15 +375,6 @@ def _cause(cause: CauseSum) -> dict[str, Any]:
 
 def _amount(minor: int | None, currency: str) -> str:
     return "–" if minor is None else Money(minor, currency).to_major_text()
-
-
-def _person(by: str | None) -> str:
-    if by is None:
-        return operator()
-    name = by.strip()
-    if not 1 <= len(name) <= 100:
-        raise typer.BadParameter("a name has 1 to 100 characters.")
-    return f"staff:{name}@cli"
 
 
 def register(parent: typer.Typer) -> None:

@@ -1,12 +1,12 @@
 """Refunds at the terminal: what waits, giving money back, and agreeing to it."""
 
-import getpass
 import json
 from typing import Annotated, Any
 
 import typer
 
 from quntedge.commands.errors import Explained
+from quntedge.commands.operator import operator
 from quntedge.commands.output import CommandError, aside, moment, out, table
 from quntedge.commands.output import show as show_table
 from quntedge.commands.running import opened, run
@@ -16,12 +16,9 @@ from quntedge.refunds.models import Refund, RefundEvent
 from quntedge.refunds.queries import STATUSES, Filter
 from quntedge.refunds.rules import FOR_STAFF, RefundReason
 
-LONGEST_NAME = 60
-
 app = typer.Typer(cls=Explained, no_args_is_help=True, help="Refunds: what waits, giving money back, agreeing to it.")
 
 RefundId = Annotated[str, typer.Argument(help="Id of the refund, ref_… as `list` shows it.")]
-As = Annotated[str | None, typer.Option("--as", help="Who you are. By default the user of this machine.")]
 Note = Annotated[str | None, typer.Option(help="For your own eyes; kept sealed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -55,23 +52,22 @@ def request(
     ] = None,
     reason: Annotated[str, typer.Option(help=f"One of {', '.join(FOR_STAFF)}.")] = RefundReason.REQUESTED.value,
     note: Note = None,
-    name: As = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Give money back: at once, or once a second person agrees."""
-    run(_request(payment, amount, reason, note, _actor(name), yes))
+    """Give money back: at once, or once a second person agrees. You are the user of this machine."""
+    run(_request(payment, amount, reason, note, yes))
 
 
 @app.command()
-def approve(refund_id: RefundId, note: Note = None, name: As = None) -> None:
-    """Agree to a refund that waits. Whoever asked for it cannot."""
-    run(_decide(refund_id, note, _actor(name), agree=True))
+def approve(refund_id: RefundId, note: Note = None) -> None:
+    """Agree to a refund that waits. Whoever asked for it cannot, whether here or with an API key they hold."""
+    run(_decide(refund_id, note, agree=True))
 
 
 @app.command()
-def reject(refund_id: RefundId, note: Note = None, name: As = None) -> None:
+def reject(refund_id: RefundId, note: Note = None) -> None:
     """Turn down a refund that waits."""
-    run(_decide(refund_id, note, _actor(name), agree=False))
+    run(_decide(refund_id, note, agree=False))
 
 
 async def _list(which: Filter, limit: int, as_json: bool) -> None:
@@ -114,8 +110,8 @@ async def _show(refund_id: str, as_json: bool) -> None:
     show_table(shown)
 
 
-async def _request(payment: str, amount: str | None, reason: str, note: str | None, actor: str, yes: bool) -> None:
-    async with opened() as runtime:
+async def _request(payment: str, amount: str | None, reason: str, note: str | None, yes: bool) -> None:
+    async with opened("refund.request", "payment", payment) as runtime:
         async with runtime.units() as unit:
             row = await queries.payment(unit.session, payment)
             standing = await queries.standing(unit.session, row)
@@ -125,16 +121,17 @@ async def _request(payment: str, amount: str | None, reason: str, note: str | No
             raise CommandError("nothing was given back.")
         desk = runtime.services.refunds.desk
         refund = await desk.request(
-            payment, key=desk.new_refund_id(), actor=actor, amount=wanted, reason=reason, note=note
+            payment, key=desk.new_refund_id(), actor=operator(), amount=wanted, reason=reason, note=note
         )
     _report(refund)
 
 
-async def _decide(refund_id: str, note: str | None, actor: str, *, agree: bool) -> None:
-    async with opened() as runtime:
+async def _decide(refund_id: str, note: str | None, *, agree: bool) -> None:
+    act = "refund.approve" if agree else "refund.reject"
+    async with opened(act, "refund", refund_id) as runtime:
         desk = runtime.services.refunds.desk
         decide = desk.approve if agree else desk.reject
-        refund = await decide(refund_id, actor=actor, note=note)
+        refund = await decide(refund_id, actor=operator(), note=note)
     _report(refund)
 
 
@@ -142,7 +139,7 @@ def _report(row: Refund) -> None:
     """How a refund stands, in a sentence, and what comes next."""
     out().print(f"{row.id}: {_amount(row)}, {row.status}.")
     if row.status == "requested":
-        aside(f"A second person has to agree: quntedge refunds approve {row.id} --as NAME")
+        aside(f"A second person has to agree, as a user of their own: quntedge refunds approve {row.id}")
     elif row.status in ("sending", "unknown"):
         aside("Whop has not said whether it was done. A worker finds out; do not ask for it again.")
     elif row.status == "failed":
@@ -154,13 +151,6 @@ def _parse(text: str, currency: str) -> Money:
         return Money.parse(text, currency)
     except InvalidMoney as error:
         raise typer.BadParameter(f"{error}.", param_hint="--amount") from None
-
-
-def _actor(name: str | None) -> str:
-    chosen = (name if name is not None else getpass.getuser()).strip()
-    if not chosen or len(chosen) > LONGEST_NAME or not chosen.isprintable():
-        raise typer.BadParameter(f"write a name of at most {LONGEST_NAME} printable characters.", param_hint="--as")
-    return f"staff:{chosen}"
 
 
 def _amount(row: Refund) -> Money:

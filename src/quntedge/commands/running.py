@@ -4,12 +4,15 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from uvicorn.loops.auto import auto_loop_factory
 
+from quntedge.audit.acting import identify
+from quntedge.audit.rules import Actor, ActorKind
 from quntedge.commands.errors import explain
+from quntedge.commands.operator import operator, operator_name
 from quntedge.kit.logging import configure_logging, get_logger
 from quntedge.settings import load_settings
 from quntedge.wiring import Runtime, build, database
@@ -18,15 +21,21 @@ log = get_logger(__name__)
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[Runtime]:
-    """The services on the configured database, for the length of one command. Only warnings are logged."""
+async def opened(act: str | None = None, kind: str | None = None, subject: str | None = None) -> AsyncIterator[Runtime]:
+    """The services on the configured database, for the length of one command. Only warnings are logged.
+
+    A command that does something staff may be denied names its `act` and what it is about: a refusal goes to the audit
+    log. Whoever is at the terminal acts.
+    """
     settings = load_settings()
     configure_logging(settings.log_format, "WARNING")
     with database(settings) as url:
         runtime = build(settings, url)
         try:
             await runtime.start()
-            yield runtime
+            identify(Actor(ActorKind.OPERATOR, operator_name(), operator()))
+            async with runtime.services.audit.attempt(act, kind, subject) if act else nullcontext():
+                yield runtime
         finally:
             await runtime.close()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.dialects.postgresql import insert
 
+from quntedge.audit.writing import audit_done
 from quntedge.disputes.errors import AlarmNotFound, AlarmResolved
 from quntedge.disputes.models import DisputeAlarm
 from quntedge.kit.ids import is_id, new_id
@@ -79,5 +80,6 @@ async def resolve(unit: UnitOfWork, alarm_id: str, *, by: str, note: str) -> Dis
     if found.resolved_at is not None:
         raise AlarmResolved("Somebody has resolved this alarm already; their note is kept.")
     found.resolved_at, found.resolved_by, found.note = unit.clock.now(), by, note[:LONGEST_NOTE]
+    audit_done(unit, "dispute.resolve_alarm", "dispute_alarm", found.id, kind=found.kind)
     await unit.session.flush()
     return found

@@ -1,14 +1,19 @@
 """DisputeAnswers: evidence sent and disputes conceded, because a person said so, as processes that survive a crash.
 
+Evidence takes its files along: they are brought to the gateway first (`uploads`), attached with the texts, then sent.
+
 Both are final at the gateway, so neither is ever sent blindly a second time: whoever finds one begun looks first.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 
+from quntedge.audit.writing import audit_done
+from quntedge.disputes import papers
 from quntedge.disputes.alarms import Alarm, raise_alarms
 from quntedge.disputes.errors import (
     DisputeBeingAnswered,
@@ -19,8 +24,10 @@ from quntedge.disputes.errors import (
 )
 from quntedge.disputes.evidence import stamp
 from quntedge.disputes.models import Dispute, DisputeResponse
+from quntedge.disputes.papers import Paper
 from quntedge.disputes.rules import TO_ANSWER, is_lost
 from quntedge.disputes.service import DisputedPayment, DisputeService, ObservedDispute
+from quntedge.disputes.uploads import EvidenceUploads
 from quntedge.gateway.acts import DisputeActs
 from quntedge.gateway.disputed import DisputeSnapshot, EvidenceTexts
 from quntedge.gateway.errors import GatewayError
@@ -76,9 +83,11 @@ class DisputeAnswers:
         self._gateway = gateway
         self._disputes = disputes
         self._vault = vault
+        self._uploads = EvidenceUploads(units, gateway, vault, done="fill")
         processes.add(
             Definition.of(
                 _KINDS[EVIDENCE],
+                *self._uploads.steps(),
                 Step("fill", self._filled, call=self._fill),
                 Step("submit", self._submitted, call=self._submit, look=self._look_submitted, refused=_look_again),
                 Step("check", self._submitted, call=self._read),
@@ -94,25 +103,36 @@ class DisputeAnswers:
             )
         )
 
-    async def submit(self, dispute_id: str, texts: EvidenceTexts, *, key: str, actor: str) -> ResponseView:
-        """Sends evidence to the bank, for good. `key` is an id from `new_response_id`; the same one goes on with the
-        same answer.
+    async def submit(
+        self, dispute_id: str, texts: EvidenceTexts, files: Sequence[Paper] = (), *, key: str, actor: str
+    ) -> ResponseView:
+        """Sends evidence to the bank, for good: these texts, and these files. `key` is an id from `new_response_id`;
+        the same one goes on with the same answer.
 
-        Raises `DisputeNotFound`, `DisputeLocked`, `DisputeBeingAnswered`, `DisputeResponseRefused`.
+        Raises `DisputeNotFound`, `DisputeLocked`, `DisputeBeingAnswered`, `DisputeResponseRefused`,
+        `EvidenceFileRefused`.
         """
-        return await self._answer(dispute_id, EVIDENCE, key, actor, texts)
+        papers.check(files)
+        return await self._answer(dispute_id, EVIDENCE, key, actor, texts, files)
 
     async def accept(self, dispute_id: str, *, key: str, actor: str) -> ResponseView:
         """Concedes a dispute, for good. Raises what `submit` raises, and `DisputeNotAcceptable`."""
         return await self._answer(dispute_id, ACCEPT, key, actor, None)
 
     async def _answer(
-        self, dispute_id: str, kind: str, key: str, actor: str, texts: EvidenceTexts | None
+        self,
+        dispute_id: str,
+        kind: str,
+        key: str,
+        actor: str,
+        texts: EvidenceTexts | None,
+        files: Sequence[Paper] = (),
     ) -> ResponseView:
         async with self._units() as unit:
             row = await unit.session.get(DisputeResponse, key)
             if row is None:
                 row = await self._prepare(unit, dispute_id, kind, key, actor, texts)
+                await self._uploads.plan(unit, row, files)
             process_id = row.process_id
             await unit.commit()
         await self._processes.run(process_id)
@@ -160,6 +180,8 @@ class DisputeAnswers:
             cipher = await self._vault.cipher(unit.session, dispute.user_id)
             row.texts = cipher.seal("dispute_response", "texts", key, json.dumps(dict(texts.given())))
         unit.session.add(row)
+        act = "dispute.submit" if kind == EVIDENCE else "dispute.accept"
+        audit_done(unit, act, "dispute", dispute.id, response=key)
         await unit.session.flush()
         return row
 
@@ -170,7 +192,12 @@ class DisputeAnswers:
                 raise ValueError("evidence has texts")
             cipher = await self._vault.cipher(unit.session, row.user_id)
             texts = EvidenceTexts(**json.loads(cipher.open("dispute_response", "texts", row.id, row.texts)))
-        return _answer(await self._gateway.fill_evidence(run.data["whop_dispute_id"], texts))
+            own = await self._uploads.uploaded(unit, run)
+        # The gateway takes all files at once: whatever somebody attached there by hand goes with ours.
+        attached = (await self._gateway.dispute(run.data["whop_dispute_id"])).documents if own else ()
+        ours = {document.file_id for document in own}
+        documents = [*own, *(document for document in attached if document.file_id not in ours)]
+        return _answer(await self._gateway.fill_evidence(run.data["whop_dispute_id"], texts, documents))
 
     async def _submit(self, run: Run) -> Answer:
         return _answer(await self._gateway.submit_evidence(run.data["whop_dispute_id"], idempotency_key=run.key))
@@ -191,6 +218,7 @@ class DisputeAnswers:
 
     async def _filled(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
         await self._apply(unit, run, answer.object)
+        await self._uploads.attached(unit, run)
         return GoTo("submit")
 
     async def _submitted(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
@@ -207,6 +235,7 @@ class DisputeAnswers:
             return GiveUp("not_taken", str(run.data.get("refusal", "The gateway answered, but has not taken it.")))
         row = await unit.session.get_one(DisputeResponse, run.data["response_id"])
         row.state, row.ended_at = "done", unit.clock.now()
+        await self._uploads.ended(unit, run, sent=True)
         return Finish()
 
     async def _apply(self, unit: UnitOfWork, run: Run, snapshot: DisputeSnapshot) -> None:
@@ -219,6 +248,7 @@ class DisputeAnswers:
         row = await unit.session.get_one(DisputeResponse, run.data["response_id"])
         row.state, row.ended_at = "failed", unit.clock.now()
         row.error = f"{why.reason}: {why.detail}"[:500]
+        await self._uploads.ended(unit, run, sent=False)
         dispute = await unit.session.get_one(Dispute, run.subject_id)
         what = "The evidence" if row.kind == EVIDENCE else "The concession"
         detail = f"{what} was not taken by Whop ({why.reason}); evidence is due {stamp(dispute.evidence_due_at)}."

@@ -1,6 +1,6 @@
 """What can be wrong with a request about disputes."""
 
-from quntedge.kit.errors import Conflict, NotFound
+from quntedge.kit.errors import Conflict, InvalidRequest, NotFound
 
 
 class DisputeNotFound(NotFound):
@@ -50,3 +50,10 @@ class AlarmResolved(Conflict):
 
     code = "dispute_alarm_resolved"
     title = "This alarm is resolved already"
+
+
+class EvidenceFileRefused(InvalidRequest):
+    """A file is too large, of a type no bank takes, or one too many."""
+
+    code = "evidence_file_refused"
+    title = "This file cannot be sent as evidence"

@@ -6,10 +6,12 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class DisputeMoved:
-    """A dispute was opened or came to another status. Amounts in minor units of `currency`.
+    """A dispute was opened, came to another status, or its amounts changed. Amounts in minor units of `currency`.
 
     `withdrawn_minor` is what the gateway holds back because of it after this move (0 for inquiries and once it is won),
-    `before_withdrawn_minor` what it held back before; `fee_minor` and `before_fee_minor` likewise.
+    `before_withdrawn_minor` what it held back before; `fee_minor` and `before_fee_minor` likewise, but in minor units
+    of `fee_currency` and `before_fee_currency`: the gateway charges fees in a currency of its own choice, which need
+    not be the payment's. A fee currency is None exactly while there is no fee (its amount is 0 then).
     """
 
     dispute_id: str
@@ -22,7 +24,9 @@ class DisputeMoved:
     withdrawn_minor: int
     before_withdrawn_minor: int
     fee_minor: int
+    fee_currency: str | None
     before_fee_minor: int
+    before_fee_currency: str | None
     inquiry: bool
     before_status: str | None
     status: str
@@ -32,6 +36,16 @@ class DisputeMoved:
     evidence_due_at: datetime | None
     occurred_at: datetime
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeDeadlineNear:
+    """Evidence is due in at most `days_left` days and has not been sent. Once for each deadline and number of days."""
+
+    dispute_id: str
+    whop_dispute_id: str
+    evidence_due_at: datetime
+    days_left: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, SmallInteger, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped
 
+from quntedge.disputes.papers import DOCUMENT_STATES
 from quntedge.disputes.rules import ALARMS, OPEN, STATUSES, TO_ANSWER
-from quntedge.storage.base import Base, business, personal
+from quntedge.storage.base import Base, business, personal, secret
 from quntedge.storage.sealed import Sealed
 
 
@@ -18,8 +19,9 @@ class Dispute(Base):
     """A payment that its buyer's bank disputes, or (an inquiry) asks about. One row per dispute at Whop.
 
     `withdrawn_minor` is what Whop holds back or has taken because of it, `fee_minor` what it charges for it, in
-    `fee_currency`. `remind_at`: when staff is to be told that the deadline is near; `look_at`: when to read it again,
-    whether or not anybody tells us of it.
+    `fee_currency`. `remind_at`: when staff is to be told next that the deadline is near; the reminders up to
+    `reminded_until` for the deadline `reminded_for` have been. `look_at`: when to read it again, whether or not anybody
+    tells us of it.
     """
 
     __tablename__ = "dispute"
@@ -33,6 +35,7 @@ class Dispute(Base):
         Index("ix_dispute_transaction", "transaction_id"),
         Index("ix_dispute_subscription", "subscription_id"),
         Index("ix_dispute_opened", "opened_at", "id"),
+        Index("ix_dispute_status", "status", "opened_at", "id"),
         Index("ix_dispute_to_answer", "evidence_due_at", "id", postgresql_where=_one_of("status", TO_ANSWER)),
         Index("ix_dispute_remind", "remind_at", postgresql_where="remind_at IS NOT NULL"),
         Index("ix_dispute_look", "look_at", postgresql_where="look_at IS NOT NULL"),
@@ -62,6 +65,7 @@ class Dispute(Base):
     closed_at: Mapped[datetime | None] = business()
     remind_at: Mapped[datetime | None] = business()
     reminded_for: Mapped[datetime | None] = business()
+    reminded_until: Mapped[datetime | None] = business()
     look_at: Mapped[datetime | None] = business()
     gateway_updated_at: Mapped[datetime | None] = business()
     created_at: Mapped[datetime] = business()
@@ -94,6 +98,43 @@ class DisputeResponse(Base):
     texts: Mapped[Sealed | None] = personal()
     error: Mapped[str | None] = business(Text)
     requested_at: Mapped[datetime] = business()
+    ended_at: Mapped[datetime | None] = business()
+
+
+class DisputeDocument(Base):
+    """A file that goes to the bank with an answer, exactly as it is sent.
+
+    `announced`: Whop has made a place for it, at the address `upload_to`, which lets whoever has it put the bytes.
+    `attached`: it hangs on the dispute at Whop; `not_sent`: the answer it was made for failed. `renewals` counts the
+    places that expired before the bytes were there.
+    """
+
+    __tablename__ = "dispute_document"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", DOCUMENT_STATES), name="state"),
+        CheckConstraint("size_bytes > 0", name="size"),
+        CheckConstraint("(state IN ('sent', 'not_sent')) = (ended_at IS NOT NULL)", name="ended"),
+        CheckConstraint("state IN ('planned', 'not_sent') OR whop_file_id IS NOT NULL", name="at_whop"),
+        UniqueConstraint("response_id", "position"),
+        Index("ix_dispute_document_dispute", "dispute_id", "id"),
+    )
+
+    id: Mapped[str] = business(Text, primary_key=True)
+    response_id: Mapped[str] = business(Text, ForeignKey("dispute_response.id"))
+    dispute_id: Mapped[str] = business(Text, ForeignKey("dispute.id"))
+    user_id: Mapped[str] = business(Text, ForeignKey("app_user.id"))
+    position: Mapped[int] = business(SmallInteger)
+    name: Mapped[str] = business(Text)
+    document_type: Mapped[str] = business(Text)
+    content_type: Mapped[str] = business(Text)
+    size_bytes: Mapped[int] = business(BigInteger)
+    sha256: Mapped[str] = business(Text)
+    content: Mapped[Sealed] = personal(deferred=True)
+    state: Mapped[str] = business(Text)
+    whop_file_id: Mapped[str | None] = business(Text, unique=True)
+    upload_to: Mapped[Sealed | None] = secret(deferred=True)
+    renewals: Mapped[int] = business(SmallInteger, server_default="0")
+    created_at: Mapped[datetime] = business()
     ended_at: Mapped[datetime | None] = business()
 
 

@@ -1,19 +1,26 @@
-"""The file about a dispute as something to hand over: JSON, a PDF, and a ZIP of both. The same file, the same bytes."""
+"""The file about a dispute as something to hand over: JSON, PDFs, and a ZIP of all. The same file, the same bytes."""
 
 import io
 import json
 import zipfile
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from importlib import resources
 from typing import Any
 
 import typst
 
 from quntedge.disputes.evidence import DisputeFile, stamp
+from quntedge.disputes.papers import Paper
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a ZIP can hold; every entry bears it, so that the time of making leaves no trace."""
 _READABLE = 0o644 << 16
+_PARTS = (
+    ("access-log.pdf", "digital_fulfillment", "Access log", ("access", "subscription")),
+    ("mails.pdf", "customer_communication", "Mails to the customer", ("mails",)),
+)
+"""Name, what it proves, title, and the sections it holds."""
 
 
 def as_json(file: DisputeFile) -> bytes:
@@ -31,13 +38,29 @@ def as_pdf(file: DisputeFile) -> bytes:
     return pdf
 
 
-def as_zip(file: DisputeFile) -> bytes:
-    """Everything in one archive: the PDF, the same as JSON, and the texts for Whop's places. Call it in a thread."""
+def own_papers(file: DisputeFile) -> tuple[Paper, ...]:
+    """What we have written ourselves, for a bank: all of it, and by themselves what it asks for by name, where there is
+    something. Takes moments of processor time: call it in a thread."""
+    parts = [
+        Paper(name, document_type, as_pdf(part))
+        for name, document_type, title, keys in _PARTS
+        if (part := _part(file, title, keys)) is not None
+    ]
+    return (Paper("evidence.pdf", "subscription", as_pdf(file)), *parts)
+
+
+def _part(file: DisputeFile, title: str, keys: Sequence[str]) -> DisputeFile | None:
+    sections = tuple(section for section in file.sections if section.key in keys and section.happenings)
+    return replace(file, title=f"{title}: {file.title}", sections=sections, missing=()) if sections else None
+
+
+def as_zip(file: DisputeFile, papers: Sequence[Paper]) -> bytes:
+    """Everything in one archive: the files for the bank, the same as JSON, and the texts for Whop's places."""
     texts = json.dumps(dict(file.texts.given()), ensure_ascii=False, indent=2, sort_keys=True).encode()
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as container:
         for name, content in (
-            ("evidence.pdf", as_pdf(file)),
+            *((paper.name, paper.content) for paper in papers),
             ("evidence.json", as_json(file)),
             ("texts-for-whop.json", texts),
         ):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import BindParameter, Select, bindparam, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quntedge.disputes.models import Dispute, DisputeAlarm, DisputeAlert, DisputeResponse
+from quntedge.disputes.models import Dispute, DisputeAlarm, DisputeAlert, DisputeDocument, DisputeResponse
 from quntedge.disputes.rules import OPEN, REMIND_BEFORE, TO_ANSWER
 from quntedge.kit.ids import is_id
 from quntedge.kit.metrics import DISPUTE_ALARMS_OPEN, DISPUTES_DUE_SOON, DISPUTES_OPEN
@@ -51,7 +51,9 @@ async def disputes(session: AsyncSession, wanted: DisputeFilter, limit: int, cur
 
 
 async def _waiting(session: AsyncSession, query: Select[Any], limit: int, cursor: str | None) -> Page[Dispute]:
-    query = query.where(Dispute.status.in_(TO_ANSWER), Dispute.evidence_due_at.is_not(None))
+    # Written out: the index holds these statuses only, which no plan for unknown ones could use.
+    statuses: BindParameter[Any] = bindparam("to_answer", sorted(TO_ANSWER), expanding=True, literal_execute=True)
+    query = query.where(Dispute.status.in_(statuses), Dispute.evidence_due_at.is_not(None))
     if cursor is not None:
         query = query.where(tuple_(Dispute.evidence_due_at, Dispute.id) > decode_cursor(cursor))
     found = await session.scalars(query.order_by(Dispute.evidence_due_at, Dispute.id).limit(limit + 1))
@@ -76,6 +78,17 @@ async def responses(session: AsyncSession, dispute_id: str) -> Sequence[DisputeR
     """What was answered to a dispute, oldest first."""
     found = await session.scalars(
         select(DisputeResponse).where(DisputeResponse.dispute_id == dispute_id).order_by(DisputeResponse.requested_at)
+    )
+    return found.all()
+
+
+async def documents(session: AsyncSession, dispute_id: str) -> Sequence[DisputeDocument]:
+    """The files that went with answers to a dispute, in the order in which they were sent. Without their content."""
+    found = await session.scalars(
+        select(DisputeDocument)
+        .join(DisputeResponse, DisputeResponse.id == DisputeDocument.response_id)
+        .where(DisputeDocument.dispute_id == dispute_id)
+        .order_by(DisputeResponse.requested_at, DisputeResponse.id, DisputeDocument.position)
     )
     return found.all()
 

@@ -29,6 +29,12 @@ ALARMS: tuple[str, ...] = (
 )
 
 REMIND_BEFORE = timedelta(hours=48)
+"""How long before the deadline the alarm is raised."""
+MAIL_DAYS_BEFORE: tuple[int, ...] = (3, 1)
+"""How many days before the deadline staff gets a mail."""
+_STAGES = tuple(sorted((REMIND_BEFORE, *(timedelta(days=days) for days in MAIL_DAYS_BEFORE)), reverse=True))
+_FRESH = timedelta(hours=12)
+"""How long nobody needs to be told again of a deadline that they have just heard of."""
 LOOK_EVERY = timedelta(hours=24)
 LOOK_AFTER_DEADLINE = timedelta(hours=1)
 MOST_LATE = timedelta(days=400)
@@ -125,12 +131,32 @@ def is_lost(status: str | None) -> bool:
     return status in LOST
 
 
-def remind_at(state: DisputeState, reminded_for: datetime | None) -> datetime | None:
-    """When staff is to be told that the time for evidence runs out; None when it does not, or they were told."""
+def remind_at(state: DisputeState, reminded_for: datetime | None, reminded_until: datetime | None) -> datetime | None:
+    """When staff is to be told next that the time for evidence runs out; None when it does not, or all was told.
+
+    What was due up to `reminded_until` has been told of the deadline `reminded_for`; another deadline begins anew.
+    """
     due = state.evidence_due_at
-    if due is None or state.status not in TO_ANSWER or not state.editable or reminded_for == due:
+    if due is None or state.status not in TO_ANSWER or not state.editable:
         return None
-    return due - REMIND_BEFORE
+    told = reminded_until if reminded_for == due else None
+    return next((due - before for before in _STAGES if told is None or due - before > told), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """What is to be told of a deadline: an alarm, and a mail that says that so many days are left."""
+
+    alarm: bool
+    days_left: int | None
+
+
+def reminder(due: datetime, known_since: datetime, now: datetime) -> Reminder:
+    """What is due by now. Of several mails only the latest, and none that would have come before the one about the
+    dispute's opening, or right after it: that one names the deadline."""
+    told = known_since + _FRESH
+    reached = [days for days in MAIL_DAYS_BEFORE if told <= due - timedelta(days=days) <= now < due]
+    return Reminder(due - REMIND_BEFORE <= now, min(reached, default=None))
 
 
 def look_at(state: DisputeState, opened_at: datetime, now: datetime) -> datetime | None:

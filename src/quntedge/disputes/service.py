@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from quntedge.disputes import rules
 from quntedge.disputes.alarms import Alarm, raise_alarms
-from quntedge.disputes.events import DisputeMoved
+from quntedge.disputes.events import DisputeDeadlineNear, DisputeMoved
 from quntedge.disputes.models import Dispute
 from quntedge.disputes.records import set_state, state_of_row, state_of_snapshot
 from quntedge.disputes.rules import DisputeState, Verdict
@@ -96,7 +96,10 @@ class DisputeService:
             await _notice_double_losses(unit, sorted(both))
 
     async def remind(self, unit: UnitOfWork, now: datetime) -> int:
-        """Raises an alarm for each dispute whose deadline is near; how many there were."""
+        """Tells of each dispute whose deadline is near: an alarm, and a fact that a mail to staff follows from.
+
+        How many there were.
+        """
         due = await unit.session.scalars(
             select(Dispute)
             .where(Dispute.remind_at <= now)
@@ -105,9 +108,19 @@ class DisputeService:
             .with_for_update(skip_locked=True)
         )
         rows = due.all()
+        alarms = []
         for row in rows:
-            row.remind_at, row.reminded_for = None, row.evidence_due_at
-        await raise_alarms(unit, [_deadline(row) for row in rows])
+            deadline = row.evidence_due_at
+            row.reminded_for, row.reminded_until = deadline, now
+            row.remind_at = rules.remind_at(state_of_row(row), deadline, now)
+            if deadline is None:
+                continue
+            told = rules.reminder(deadline, row.created_at, now)
+            if told.alarm:
+                alarms.append(_deadline(row))
+            if told.days_left is not None:
+                unit.record(DisputeDeadlineNear(row.id, row.whop_dispute_id, deadline, told.days_left))
+        await raise_alarms(unit, alarms)
         return len(rows)
 
     @staticmethod
@@ -128,7 +141,7 @@ class DisputeService:
         set_state(row, after)
         row.subscription_id = row.subscription_id or payment.subscription_id
         row.closed_at = None if rules.is_open(after.status) else row.closed_at or after.gateway_updated_at or now
-        row.remind_at = rules.remind_at(after, row.reminded_for)
+        row.remind_at = rules.remind_at(after, row.reminded_for, row.reminded_until)
         row.look_at = rules.look_at(after, row.opened_at, now)
         row.updated_at = now
         if before is None or _moved(before, after):
@@ -217,8 +230,10 @@ def _fact(row: Dispute, before: DisputeState | None, cause: str, now: datetime) 
         amount_minor=row.amount_minor,
         withdrawn_minor=row.withdrawn_minor,
         before_withdrawn_minor=before.withdrawn_minor if before else 0,
-        fee_minor=_fee_in(row.currency, row.fee_minor, row.fee_currency),
-        before_fee_minor=_fee_in(row.currency, before.fee_minor, before.fee_currency) if before else 0,
+        fee_minor=row.fee_minor,
+        fee_currency=row.fee_currency,
+        before_fee_minor=before.fee_minor if before else 0,
+        before_fee_currency=before.fee_currency if before else None,
         inquiry=row.inquiry,
         before_status=before.status if before else None,
         status=row.status,
@@ -229,11 +244,6 @@ def _fact(row: Dispute, before: DisputeState | None, cause: str, now: datetime) 
         occurred_at=row.gateway_updated_at or now,
         cause=cause,
     )
-
-
-def _fee_in(currency: str, fee_minor: int, fee_currency: str | None) -> int:
-    """The fee as far as it is in the dispute's own currency: amounts of two currencies are not one amount."""
-    return fee_minor if fee_currency == currency else 0
 
 
 def _unknown(row: Dispute) -> Alarm:

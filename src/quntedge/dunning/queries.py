@@ -14,6 +14,8 @@ from quntedge.dunning.rules import State, Step
 from quntedge.kit.money import Money
 from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.rules import is_paid
+from quntedge.storage.rows import Texts, among
+from quntedge.storage.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +82,16 @@ async def unpaid_ends(session: AsyncSession, membership_ids: Collection[str]) ->
     return {membership_id for membership_id, state in latest.items() if state == State.EXHAUSTED}
 
 
-async def recovered(session: AsyncSession, transaction_ids: Collection[str]) -> set[str]:
+_RECOVERED = select(DunningCase.transaction_id).where(
+    among(DunningCase.transaction_id), DunningCase.state == State.RECOVERED
+)
+
+
+async def recovered(unit: UnitOfWork, transaction_ids: Collection[str]) -> set[str]:
     """Those of these payments that were paid after they had failed."""
     if not transaction_ids:
         return set()
-    rows = await session.scalars(
-        select(DunningCase.transaction_id).where(
-            DunningCase.transaction_id.in_(sorted(transaction_ids)), DunningCase.state == State.RECOVERED
-        )
-    )
-    return set(rows)
+    return {row.transaction_id for row in await unit.fetch(_RECOVERED, {"values": Texts(transaction_ids)})}
 
 
 async def _views(session: AsyncSession, query: Any) -> list[CaseView]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Query, Request
 
 from quntedge.accounts.api_keys import ApiKeyCaller
-from quntedge.accounts.errors import InvalidApiKey
+from quntedge.accounts.errors import InvalidApiKey, MissingScope
 from quntedge.accounts.service import SessionUser
 from quntedge.edge.cookies import session_cookie, visitor_cookie
 from quntedge.edge.errors import CsrfFailed, InvalidId, MissingUser, NotSignedIn
@@ -138,6 +138,9 @@ class Service:
                 return await services.api_keys.authenticate(unit, token or "", self.stamp.scope or "")
         except InvalidApiKey:
             services.limits.hit(Limit.BAD_KEY, services.clients.bucket(request.scope))
+            raise
+        except MissingScope as error:
+            await services.audit.lacks_scope(self.stamp.scope or "", error.code)
             raise
 
 

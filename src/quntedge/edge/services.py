@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from quntedge.access.service import AccessService
 from quntedge.accounts.api_keys import ApiKeyService
 from quntedge.accounts.service import AccountService
+from quntedge.audit.log import AuditLog
 from quntedge.cancellations.feature import Cancellations
 from quntedge.catalog.service import CatalogService
 from quntedge.checkout.service import CheckoutService
@@ -63,6 +64,7 @@ class Services:
     reconciliation: Reconciliation
     gateway: Gateway
     mails: MailTemplateService
+    audit: AuditLog
     limits: RateLimits = field(default_factory=RateLimits)
     checkout_origins: tuple[str, ...] = ()
     clients: Clients = field(init=False)

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from quntedge.gateway.disputed import DisputeSnapshot, EvidenceTexts
+from quntedge.gateway.disputed import AttachedDocument, DisputeSnapshot, EvidenceFileActs, EvidenceTexts
 from quntedge.gateway.port import GatewayCheckout, MembershipSnapshot, PaymentSnapshot
 from quntedge.kit.money import Money
 
@@ -219,15 +219,18 @@ class PromoActs(Protocol):
         ...
 
 
-class DisputeActs(Protocol):
+class DisputeActs(EvidenceFileActs, Protocol):
     """Answering disputes. Sending evidence and conceding are final."""
 
     async def dispute(self, dispute_id: str) -> DisputeSnapshot:
         """As it is now."""
         ...
 
-    async def fill_evidence(self, dispute_id: str, evidence: EvidenceTexts) -> DisputeSnapshot:
-        """Fills in the texts that are given. Nothing is sent to the bank yet, and it may be repeated."""
+    async def fill_evidence(
+        self, dispute_id: str, evidence: EvidenceTexts, documents: Sequence[AttachedDocument] = ()
+    ) -> DisputeSnapshot:
+        """Fills in the texts that are given, and attaches these files, where there are any, in the place of all that
+        hung there. Nothing is sent to the bank yet, and it may be repeated."""
         ...
 
     async def submit_evidence(self, dispute_id: str, *, idempotency_key: str) -> DisputeSnapshot:

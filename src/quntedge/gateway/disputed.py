@@ -5,7 +5,7 @@ won; an inquiry is the same procedure without any money moving. Snapshots descri
 """
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -47,6 +47,33 @@ class CaseStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+class FileStatus(StrEnum):
+    """Where an uploaded file is. Only a `READY` one can be attached; a `FAILED` one never can."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    READY = "ready"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedDocument:
+    """A file that hangs on a dispute, and what it proves, in the gateway's words."""
+
+    file_id: str
+    document_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPlace:
+    """Where the bytes of a file that was announced are put, with these headers. Whoever has it can put them."""
+
+    file_id: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class DisputeSnapshot:
     """A dispute as the gateway described it. `fee` is what the gateway charges for it, in the fee's own currency.
@@ -68,6 +95,8 @@ class DisputeSnapshot:
     editable: bool | None = None
     locked_reason: str | None = None
     acceptable: bool | None = None
+    documents: tuple[AttachedDocument, ...] = ()
+    """Files in places of their own choice; those in the four fixed places are not among them."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     shape: Literal["native", "legacy"] = "native"
@@ -135,6 +164,23 @@ class EvidenceTexts:
         """The places that hold something."""
         named = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: value for name, value in named.items() if value}
+
+
+class EvidenceFileActs(Protocol):
+    """Bringing files to the gateway: announce one, put its bytes, and when it is ready it can be attached."""
+
+    async def announce_file(self, name: str, size_bytes: int, *, idempotency_key: str) -> UploadPlace:
+        """Makes a place for a file, seen by nobody else. The same key gives the same place for a day."""
+        ...
+
+    async def put_file(self, place: UploadPlace, content: bytes) -> None:
+        """Puts the bytes; putting the same ones again changes nothing. Raises `GatewayRejected`, `GatewayNotFound` when
+        the place has expired."""
+        ...
+
+    async def file_status(self, file_id: str) -> FileStatus:
+        """Where it is now."""
+        ...
 
 
 class DisputeReads(Protocol):

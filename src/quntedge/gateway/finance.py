@@ -117,6 +117,10 @@ class FinanceActs(Protocol):
         """Pages of the movements on our balance."""
         ...
 
+    async def movements_of(self, payment_id: str) -> list[Movement]:
+        """All movements on our balance because of a payment, its refunds and disputes."""
+        ...
+
     def payouts_between(self, since: datetime, until: datetime) -> AsyncIterator[list[PayoutSnapshot]]:
         """Pages of payouts, failed ones included."""
         ...

@@ -12,7 +12,7 @@ from quntedge.invoices import rules
 from quntedge.invoices.completing import Completer
 from quntedge.invoices.entities import seller_at
 from quntedge.invoices.events import CreditNoteIssued
-from quntedge.invoices.lines import Line, credit_lines, tax_of_credit
+from quntedge.invoices.lines import Line, credit_lines
 from quntedge.invoices.models import CreditNote, Invoice, InvoiceLine
 from quntedge.invoices.numbering import next_numbers, series_for
 from quntedge.invoices.words import tax_word, words
@@ -20,6 +20,7 @@ from quntedge.invoices.writing import credit_rows, write_credit_lines
 from quntedge.kit.ids import new_id
 from quntedge.kit.logging import get_logger
 from quntedge.kit.money import Money
+from quntedge.pricing.credits import Credited
 from quntedge.refunds.events import RefundMoved
 from quntedge.refunds.models import Refund
 from quntedge.storage.rows import among
@@ -47,6 +48,7 @@ class _Correction:
     tax: Money
     lines: tuple[Line, ...]
     reverses_id: str | None = None
+    occasion: int = 1
 
 
 class CreditNotes:
@@ -72,15 +74,27 @@ class CreditNotes:
         invoices = {str(row.transaction_id): row for row in await self._held(unit, wanted)}
         if not invoices:
             return 0
+        given, taken_back = aliased(CreditNote), aliased(CreditNote)
+        # How often a refund was credited, and how often that was cancelled: it is owed a note while these are equal.
         refunds = await unit.session.execute(
-            select(Refund.id, Refund.transaction_id, Refund.amount_minor, Refund.currency)
-            .outerjoin(CreditNote, (CreditNote.refund_id == Refund.id) & CreditNote.reverses_id.is_(None))
-            .where(Refund.transaction_id.in_(invoices), Refund.status == "succeeded", CreditNote.id.is_(None))
+            select(
+                Refund.id,
+                Refund.transaction_id,
+                Refund.amount_minor,
+                Refund.currency,
+                func.count(given.id).label("credits"),
+            )
+            .outerjoin(given, (given.refund_id == Refund.id) & given.reverses_id.is_(None))
+            .outerjoin(taken_back, taken_back.reverses_id == given.id)
+            .where(Refund.transaction_id.in_(invoices), Refund.status == "succeeded")
+            .group_by(Refund.id)
+            .having(func.count(given.id) == func.count(taken_back.id))
             .order_by(Refund.occurred_at, Refund.id)
         )
         corrections = _Corrections(unit)
         for row in refunds.all():
-            await corrections.credit(invoices[row.transaction_id], row.id, Money(row.amount_minor, row.currency))
+            amount = Money(row.amount_minor, row.currency)
+            await corrections.credit(invoices[row.transaction_id], row.id, amount, occasion=row.credits + 1)
         return await self._issue(unit, corrections.found)
 
     async def _cancel(self, unit: UnitOfWork, facts: Sequence[RefundMoved]) -> None:
@@ -147,42 +161,41 @@ class _Corrections:
 
     def __init__(self, unit: UnitOfWork) -> None:
         self._unit = unit
-        self._credited: dict[str, tuple[Money, Money]] = {}
-        self._rates: dict[str, int] = {}
+        self._credited: dict[str, Credited] = {}
         self.found: list[_Correction] = []
 
-    async def credit(self, invoice: Invoice, refund_id: str, amount: Money) -> None:
-        """Credits a refund, as far as there is something left of the invoice."""
-        total = Money(invoice.total_minor, invoice.currency)
-        if amount.currency != total.currency:
+    async def credit(self, invoice: Invoice, refund_id: str, amount: Money, *, occasion: int) -> None:
+        """Credits a refund, as far as there is something left of the invoice. `occasion` counts how often it is."""
+        if amount.currency != invoice.currency:
             log.warning("credit_note.other_currency", invoice_id=invoice.id, refund_id=refund_id)
             return
-        credited, tax_credited = await self._so_far(invoice)
-        left = total - credited
-        if amount > left:
+        so_far = await self._so_far(invoice)
+        if amount > so_far.left:
             log.warning("credit_note.more_than_left", invoice_id=invoice.id, refund_id=refund_id)
-            amount = left
+            amount = so_far.left
         if not amount:
             return
-        tax = tax_of_credit(total, Money(invoice.tax_minor or 0, total.currency), credited, tax_credited, amount)
-        self._credited[invoice.id] = (credited + amount, tax_credited + tax)
+        tax = so_far.tax_of(amount)
+        self._credited[invoice.id] = so_far.and_also(amount)
         lines = await self._lines(invoice, "refund", amount, tax)
-        self.found.append(_Correction(invoice, refund_id, amount, tax, lines))
+        self.found.append(_Correction(invoice, refund_id, amount, tax, lines, occasion=occasion))
 
     async def cancel(self, invoice: Invoice, note: CreditNote) -> None:
         """Takes a credit note back, to the cent."""
         total, tax = Money(-note.total_minor, note.currency), Money(-note.tax_minor, note.currency)
         lines = await self._lines(invoice, "refund_failed", total, tax)
-        self.found.append(_Correction(invoice, note.refund_id, total, tax, lines, note.id))
+        self.found.append(_Correction(invoice, note.refund_id, total, tax, lines, note.id, note.occasion))
 
-    async def _so_far(self, invoice: Invoice) -> tuple[Money, Money]:
+    async def _so_far(self, invoice: Invoice) -> Credited:
         if invoice.id not in self._credited:
             tax = await self._unit.session.scalar(
                 select(func.coalesce(func.sum(CreditNote.tax_minor), 0)).where(CreditNote.invoice_id == invoice.id)
             )
-            self._credited[invoice.id] = (
-                Money(invoice.credited_minor, invoice.currency),
-                Money(int(tax or 0), invoice.currency),
+            self._credited[invoice.id] = Credited(
+                total=Money(invoice.total_minor, invoice.currency),
+                tax=Money(invoice.tax_minor or 0, invoice.currency),
+                credited=Money(invoice.credited_minor, invoice.currency),
+                tax_credited=Money(int(tax or 0), invoice.currency),
             )
         return self._credited[invoice.id]
 
@@ -212,6 +225,7 @@ def _row(correction: _Correction, number: str, now: datetime) -> dict[str, Any]:
         "user_id": invoice.user_id,
         "refund_id": correction.refund_id,
         "reverses_id": correction.reverses_id,
+        "occasion": correction.occasion,
         "legal_entity_id": invoice.legal_entity_id,
         "billing_profile_id": invoice.billing_profile_id,
         "locale": invoice.locale or "en",

@@ -1,6 +1,5 @@
 """Invoices and credit notes as documents: everything that stands on one, read from rows that never change."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -8,14 +7,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quntedge.invoices.entities import seller_at
+from quntedge.invoices.entities import logo_at, seller_at
 from quntedge.invoices.lines import Line
+from quntedge.invoices.logo import Logo
 from quntedge.invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from quntedge.invoices.parties import BuyerDetails, Seller
 from quntedge.invoices.profiles import BillingProfiles
 from quntedge.invoices.vat import is_european
 from quntedge.invoices.writing import line_of
 from quntedge.kit.money import Money
+from quntedge.pricing.rules import sum_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Document:
     buyer_id: str
     lines: tuple[Line, ...]
     corrects: Corrected | None = None
+    logo: Logo | None = None
+    """The picture at its head; None is the product's mark."""
 
     @property
     def currency(self) -> str:
@@ -55,17 +58,17 @@ class Document:
     @property
     def tax(self) -> Money:
         """The tax in the total."""
-        return _sum(self.currency, (line.amount for line in self.lines if line.kind == "tax"))
+        return sum_of((line for line in self.lines if line.kind == "tax"), self.currency)
 
     @property
     def net(self) -> Money:
         """The total without tax."""
-        return _sum(self.currency, (line.amount for line in self.lines if line.kind != "tax"))
+        return sum_of((line for line in self.lines if line.kind != "tax"), self.currency)
 
     @property
     def total(self) -> Money:
         """What is owed, paid or credited."""
-        return self.net + self.tax
+        return sum_of(self.lines, self.currency)
 
     @property
     def tax_basis_points(self) -> int:
@@ -79,10 +82,6 @@ class Document:
         if self.tax or seller is None or buyer is None:
             return False
         return is_european(seller) and is_european(buyer) and seller[:2] != buyer[:2]
-
-
-def _sum(currency: str, amounts: Iterable[Money]) -> Money:
-    return sum(amounts, Money.zero(currency))
 
 
 async def invoice_document(session: AsyncSession, profiles: BillingProfiles, invoice: Invoice) -> Document:
@@ -107,6 +106,7 @@ async def invoice_document(session: AsyncSession, profiles: BillingProfiles, inv
         buyer=await profiles.at(session, invoice.billing_profile_id),
         buyer_id=invoice.user_id,
         lines=tuple(line_of(row, invoice.currency) for row in lines),
+        logo=await logo_at(session, seller),
     )
 
 
@@ -135,6 +135,7 @@ async def credit_note_document(session: AsyncSession, profiles: BillingProfiles,
             invoice_date=_day(invoice.paid_at or invoice.issued_at, seller),
             credit_number=None if reversed_note is None else reversed_note.number,
         ),
+        logo=await logo_at(session, seller),
     )
 
 

@@ -19,6 +19,7 @@ from quntedge.invoices.lines import Line
 from quntedge.invoices.parties import BuyerDetails, Seller, country_problem
 from quntedge.invoices.words import words
 from quntedge.kit.money import Money
+from quntedge.pricing.rules import sum_of
 
 FILE_NAME = "factur-x.xml"
 _RSM = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100"
@@ -247,9 +248,9 @@ def _totals(settlement: Element, document: Document, allowances: Sequence[Line])
     complete = settlement.find(f"{{{_RAM}}}ApplicableTradeTax") is not None
     zero = Money.zero(document.currency)
     if complete:
-        _add(totals, "LineTotalAmount", _number(sum((line.amount for line in _items(document)), zero)))
+        _add(totals, "LineTotalAmount", _number(sum_of(_items(document), document.currency)))
         if allowances:
-            _add(totals, "AllowanceTotalAmount", _number(-sum((line.amount for line in allowances), zero)))
+            _add(totals, "AllowanceTotalAmount", _number(-sum_of(allowances, document.currency)))
     _add(totals, "TaxBasisTotalAmount", _number(document.net))
     _add(totals, "TaxTotalAmount", _number(document.tax), currencyID=document.currency.upper())
     _add(totals, "GrandTotalAmount", _number(document.total))

@@ -7,11 +7,13 @@ from sqlalchemy import Select, select
 from quntedge.invoices.completing import Completer
 from quntedge.invoices.documents import Document, credit_note_document, invoice_document
 from quntedge.invoices.errors import DocumentNotFound, InvoiceNotNumbered
+from quntedge.invoices.mailing import take
 from quntedge.invoices.models import CreditNote, Invoice
 from quntedge.invoices.pdf import PdfMaker
 from quntedge.invoices.profiles import BillingProfiles
 from quntedge.kit.ids import is_id
 from quntedge.payments.models import PaymentTransaction
+from quntedge.plan_changes.models import PlanChange
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
@@ -68,16 +70,34 @@ class InvoiceDocuments:
         found = await self._invoice(_numbered().where(Invoice.transaction_id == transaction_id))
         return None if found is None else await self._file(found)
 
-    async def first_of_membership(self, membership_id: str) -> PdfFile | None:
-        """The numbered invoice of the first payment for a membership; None while there is none."""
-        found = await self._invoice(
-            _numbered()
-            .join(PaymentTransaction, PaymentTransaction.id == Invoice.transaction_id)
-            .where(PaymentTransaction.whop_membership_id == membership_id)
-            .order_by(Invoice.paid_at, Invoice.id)
-            .limit(1)
-        )
-        return None if found is None else await self._file(found)
+    async def first_of_membership(self, membership_id: str) -> str | None:
+        """The id of the numbered invoice of the first payment for a membership; None while there is none."""
+        async with self._units() as unit:
+            found: str | None = await unit.session.scalar(
+                select(Invoice.id)
+                .join(PaymentTransaction, PaymentTransaction.id == Invoice.transaction_id)
+                .where(PaymentTransaction.whop_membership_id == membership_id, Invoice.number.is_not(None))
+                .order_by(Invoice.paid_at, Invoice.id)
+                .limit(1)
+            )
+        return found
+
+    async def of_plan_change(self, change_id: str) -> str | None:
+        """The id of the numbered invoice of what a change of plan charged; None while there is none."""
+        async with self._units() as unit:
+            found: str | None = await unit.session.scalar(
+                select(Invoice.id)
+                .join(PlanChange, PlanChange.whop_payment_id == Invoice.whop_payment_id)
+                .where(PlanChange.id == change_id, Invoice.number.is_not(None))
+            )
+        return found
+
+    async def take_for_mail(self, invoice_id: str, notification_id: str) -> bool:
+        """Whether an invoice goes out with this mail, and so with no other; see `mailing.take`."""
+        async with self._units() as unit:
+            taken = await take(unit, invoice_id, notification_id)
+            await unit.commit()
+        return taken
 
     async def read(self, unit: UnitOfWork, invoice: Invoice) -> Document | None:
         """What stands on an invoice; None for one without a number."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     Text,
     UniqueConstraint,
@@ -127,6 +128,33 @@ class InvoiceLine(Base):
     tax_basis_points: Mapped[int | None] = business(Integer)
 
 
+class InvoiceMail(Base):
+    """The mail that an invoice goes out with. Whichever mail comes first takes it, for good, so that a customer gets
+    it once. Renewals have one mail each and need none of this."""
+
+    __tablename__ = "invoice_mail"
+
+    invoice_id: Mapped[str] = business(Text, ForeignKey("invoice.id"), primary_key=True)
+    notification_id: Mapped[str] = business(Text)
+    taken_at: Mapped[datetime] = business()
+
+
+class SellerLogo(Base):
+    """A picture on documents, or (`none`) that there is to be none. The id follows from the content; never changed,
+    never deleted."""
+
+    __tablename__ = "seller_logo"
+    __table_args__ = (
+        CheckConstraint("format IN ('svg', 'png', 'none')", name="format"),
+        CheckConstraint("length(content) <= 262144 AND (format = 'none') = (length(content) = 0)", name="size"),
+    )
+
+    id: Mapped[str] = business(Text, primary_key=True)
+    format: Mapped[str] = business(Text)
+    content: Mapped[bytes] = business(LargeBinary)
+    created_at: Mapped[datetime] = business()
+
+
 class LegalEntity(Base):
     """Who sells, as it was at some time: a row for each state of the settings, never changed.
 
@@ -150,6 +178,7 @@ class LegalEntity(Base):
     note: Mapped[str | None] = business(Text)
     time_zone: Mapped[str] = business(Text)
     created_at: Mapped[datetime] = business()
+    logo_id: Mapped[str | None] = business(Text, ForeignKey("seller_logo.id"))
 
 
 class BillingProfile(Base):
@@ -187,7 +216,8 @@ class BillingProfile(Base):
 class CreditNote(Base):
     """What was taken off an invoice afterwards, or, when a refund failed after all, put on again.
 
-    `total_minor` is positive for a credit and negative for one that cancels an earlier one (`reverses_id`). Never
+    `total_minor` is positive for a credit and negative for one that cancels an earlier one (`reverses_id`). `occasion`
+    is 1 for the first credit of a refund; one that failed after all and then went through has another one. Never
     changed, never deleted.
     """
 
@@ -198,7 +228,8 @@ class CreditNote(Base):
             " ELSE total_minor < 0 AND tax_minor <= 0 END",
             name="direction",
         ),
-        Index("uq_credit_note_refund", "refund_id", unique=True, postgresql_where="reverses_id IS NULL"),
+        CheckConstraint("occasion > 0", name="occasion"),
+        Index("uq_credit_note_refund", "refund_id", "occasion", unique=True, postgresql_where="reverses_id IS NULL"),
         Index("ix_credit_note_invoice", "invoice_id"),
         Index("ix_credit_note_user", "user_id", "issued_at", "id"),
     )
@@ -209,6 +240,7 @@ class CreditNote(Base):
     user_id: Mapped[str] = business(Text, ForeignKey("app_user.id"))
     refund_id: Mapped[str] = business(Text, ForeignKey("refund.id"))
     reverses_id: Mapped[str | None] = business(Text, ForeignKey("credit_note.id"), unique=True)
+    occasion: Mapped[int] = business(SmallInteger, server_default="1")
     legal_entity_id: Mapped[str] = business(Text, ForeignKey("legal_entity.id"))
     billing_profile_id: Mapped[str] = business(Text, ForeignKey("billing_profile.id"))
     locale: Mapped[str] = business(Text)

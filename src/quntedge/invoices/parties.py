@@ -29,7 +29,10 @@ class UnusableBillingDetails(Malformed):
 
 @dataclass(frozen=True, slots=True)
 class Seller:
-    """Who sells. `country` is two capital letters, `time_zone` an IANA name: there the seller's days begin."""
+    """Who sells. `country` is two capital letters, `time_zone` an IANA name: there the seller's days begin.
+
+    `logo_id` names the picture on documents; None is the product's mark.
+    """
 
     code: str
     name: str
@@ -43,9 +46,10 @@ class Seller:
     email: str | None
     note: str | None
     time_zone: str
+    logo_id: str | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "Seller":
+    def from_settings(cls, settings: Settings, logo_id: str | None = None) -> "Seller":
         """The seller these settings describe. Raises `ConfigurationError` for a VAT number that cannot be right."""
         vat_id = settings.seller_vat_id
         if vat_id:
@@ -66,12 +70,17 @@ class Seller:
             email=_text(settings.support_email),
             note=_text(settings.seller_note),
             time_zone=settings.seller_time_zone,
+            logo_id=logo_id,
         )
 
     @property
     def id(self) -> str:
         """Follows from everything the seller is: equal sellers have equal ids."""
-        described = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        members = asdict(self)
+        if self.logo_id is None:
+            # As it was before there were logos: what was stored then is found again.
+            del members["logo_id"]
+        described = json.dumps(members, sort_keys=True, ensure_ascii=True)
         return f"len_{hashlib.sha256(described.encode()).hexdigest()[:26]}"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time
@@ -15,6 +16,7 @@ from quntedge.invoices.errors import DocumentFailed
 from quntedge.invoices.facturx import FILE_NAME, Structured, local_day, structured
 from quntedge.invoices.glyphs import Glyphs
 from quntedge.invoices.lines import Line
+from quntedge.invoices.logo import Logo, UnusableLogo, logo_of
 from quntedge.invoices.parties import BuyerDetails, Seller, country_name
 from quntedge.invoices.words import words
 from quntedge.invoices.xmp import UnexpectedPdf, declare_facturx
@@ -25,8 +27,12 @@ from quntedge.kit.money import Money
 _HERE = Path(__file__).parent
 FONTS = tuple(sorted((_HERE / "fonts").glob("*.ttf")))
 _TEMPLATE = _HERE / "templates" / "document.typ"
-_LOGO = _HERE / "templates" / "logo.svg"
+_MARK = _HERE / "templates" / "logo.svg"
 _STANDARD: Final = "a-3b"
+# Where the postcode stands behind the city.
+_CITY_FIRST = frozenset("AU BD CA GB GG IE IM IN JE KE MT NZ PH PK SG TH US ZA".split())
+# What a line says, and in parentheses how it came about.
+_EXPLAINED = re.compile(r"(.+?) \((.+)\)")
 
 log = get_logger(__name__)
 
@@ -36,7 +42,7 @@ class PdfMaker:
 
     def __init__(self) -> None:
         self._glyphs = Glyphs(list(FONTS))
-        self._logo = _LOGO.read_text(encoding="utf-8")
+        self._mark = logo_of(_MARK.read_bytes())
         self._compiler: typst.Compiler | None = None
         self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="invoices-pdf")
@@ -71,6 +77,19 @@ class PdfMaker:
             raise TypeError("a PDF is one file")
         return made if told is None else declare_facturx(made, file_name=FILE_NAME, level=told.profile.level)
 
+    def check_logo(self, logo: Logo) -> None:
+        """Draws a logo, to see that it can be drawn. Raises `UnusableLogo`."""
+        if logo.drawing is None:
+            return
+        # A PNG by itself: inside of an SVG a damaged one would be left out without a word.
+        content = json.dumps(list(logo.content))
+        page = f'#image(bytes(json(bytes(sys.inputs.content))), format: "{logo.format}")'
+        compiler = typst.Compiler(input=page.encode(), ignore_system_fonts=True)
+        try:
+            compiler.compile(format="pdf", sys_inputs={"content": content}, pdf_standards=[_STANDARD])
+        except typst.TypstError as error:
+            raise UnusableLogo("it cannot be drawn: the file is damaged.") from error
+
     def _held(self) -> typst.Compiler:
         """The compiler, with the template and the fonts read once; made with the first document."""
         if self._compiler is None:
@@ -85,7 +104,7 @@ class PdfMaker:
         content = _content(document)
         shown: dict[str, Any] = self._shown(content)
         return shown | {
-            "logo": self._logo,
+            "logo": _logo(document.logo or self._mark),
             "structured": None if told is None else told.xml.decode(),
             "date": content["date"],
         }
@@ -98,6 +117,10 @@ class PdfMaker:
         return [self._shown(part) for part in value] if isinstance(value, list) else value
 
 
+def _logo(logo: Logo) -> dict[str, Any] | None:
+    return None if logo.drawing is None else {"drawing": logo.drawing, "wide": logo.wide}
+
+
 def _content(document: Document) -> dict[str, Any]:
     text, language = words(document.language), document.language
     heading = text[document.kind]
@@ -108,6 +131,7 @@ def _content(document: Document) -> dict[str, Any]:
     return {
         "language": language,
         "title": f"{heading} {document.number}",
+        "number": document.number,
         "heading": heading,
         "date": {
             "year": document.issued_on.year,
@@ -132,11 +156,13 @@ def _content(document: Document) -> dict[str, Any]:
 
 
 def _line(line: Line, document: Document) -> dict[str, Any]:
-    detail = None
+    label, detail = line.label, None
+    if line.kind == "proration" and (explained := _EXPLAINED.fullmatch(label)):
+        label, detail = explained[1], explained[2]
     if line.period_start is not None and line.period_end is not None:
         days = (local_day(moment, document.seller) for moment in (line.period_start, line.period_end))
         detail = " – ".join(day(one, document.language) for one in days)
-    return {"label": line.label, "detail": detail, "amount": _amount(line.amount, document)}
+    return {"label": label, "detail": detail, "amount": _amount(line.amount, document)}
 
 
 def _sums(document: Document) -> list[dict[str, str]]:
@@ -202,9 +228,10 @@ def _buyer_lines(document: Document) -> list[str]:
 
 
 def _address(held: Seller | BuyerDetails, language: str) -> list[str]:
-    town = " ".join(part for part in (held.postcode, held.city) if part)
-    parts = (held.line1, held.line2, town, country_name(held.country, language))
-    return [part for part in parts if part]
+    parts = (held.city, held.postcode) if held.country in _CITY_FIRST else (held.postcode, held.city)
+    town = " ".join(part for part in parts if part)
+    lines = (held.line1, held.line2, town, country_name(held.country, language))
+    return [line for line in lines if line]
 
 
 def _footer(seller: Seller) -> str:

@@ -16,6 +16,7 @@ from quntedge.invoices.credit_notes import CreditNotes
 from quntedge.invoices.drafting import Drafter
 from quntedge.invoices.entities import LegalEntities
 from quntedge.invoices.events import InvoicePaid
+from quntedge.invoices.logo import Logo
 from quntedge.invoices.models import Invoice
 from quntedge.invoices.numbering import next_numbers, series_for
 from quntedge.invoices.parties import Seller
@@ -23,7 +24,7 @@ from quntedge.invoices.profiles import BillingProfiles
 from quntedge.invoices.writing import line_rows, write_lines
 from quntedge.kit.ids import new_id
 from quntedge.payments.events import PaymentRecorded
-from quntedge.storage.rows import among, insert_rows, update_rows
+from quntedge.storage.rows import Texts, among, insert_rows, update_rows
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.storage.vault import Vault
 
@@ -57,9 +58,9 @@ FindInvoiceLinks = Callable[[UnitOfWork, Sequence[InvoiceSnapshot]], Awaitable[M
 class InvoiceService:
     """Keeps invoices in step with payments. Numbers are given in the transaction that makes an invoice paid."""
 
-    def __init__(self, vault: Vault, seller: Seller) -> None:
+    def __init__(self, vault: Vault, seller: Seller, logo: Logo | None = None) -> None:
         self.profiles = BillingProfiles(vault)
-        self._entities = LegalEntities(seller)
+        self._entities = LegalEntities(seller, logo)
         self._drafter = Drafter(self.profiles, seller.country)
         self.completer = Completer(self._drafter, self._entities)
         self.credit_notes = CreditNotes(self.completer)
@@ -70,9 +71,7 @@ class InvoiceService:
         billed = {key: f for key, f in latest.items() if rules.needs_invoice(f.status, f.total_minor)}
         if not billed:
             return
-        connection = await unit.connection()
-        found = await connection.execute(_OF_PAYMENTS, {"payments": list(billed)})
-        held = {row.whop_payment_id: row for row in found}
+        held = {row.whop_payment_id: row for row in await unit.fetch(_OF_PAYMENTS, {"payments": Texts(billed)})}
         now = unit.clock.now()
         rows = [_from_payment(fact, held.get(key), now) for key, fact in billed.items()]
         reasons = {key: fact.billing_reason for key, fact in billed.items()}

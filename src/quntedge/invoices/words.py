@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from quntedge.invoices.lines import Labels
 from quntedge.invoices.vat import EUROPEAN
 
 LANGUAGES = ("en", "fr")
@@ -36,10 +35,6 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "reverse_charge": "Reverse charge: VAT is to be accounted for by the recipient.",
             "untaxed": "No tax is charged.",
             "page": "Page {page} of {pages}",
-            "item": "Payment",
-            "discount": "Discount",
-            "proration": "Unused time of the previous plan",
-            "surcharge": "Further charges",
             "tax": "Tax",
             "vat": "VAT",
             "customer": "Customer {id}",
@@ -72,10 +67,6 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "reverse_charge": "Autoliquidation : la TVA est due par le preneur.",
             "untaxed": "Aucune taxe n’est facturée.",
             "page": "Page {page} sur {pages}",
-            "item": "Paiement",
-            "discount": "Remise",
-            "proration": "Temps non utilisé de la formule précédente",
-            "surcharge": "Autres frais",
             "tax": "Taxe",
             "vat": "TVA",
             "customer": "Client {id}",
@@ -102,14 +93,3 @@ def words(language: str) -> Mapping[str, str]:
 def tax_word(language: str, seller_country: str | None) -> str:
     """What tax is called where the seller is."""
     return _WORDS[language]["vat" if seller_country in _VAT_COUNTRIES else "tax"]
-
-
-def labels(language: str, plan_name: str | None, deduction: str | None, seller_country: str | None) -> Labels:
-    """What the lines of an invoice say. `deduction` says what was taken off, where more is known than that."""
-    known = _WORDS[language]
-    return Labels(
-        item=plan_name or known["item"],
-        deduction=deduction or known["discount"],
-        surcharge=known["surcharge"],
-        tax=tax_word(language, seller_country),
-    )

@@ -46,6 +46,12 @@ MONEY_DIFFERENCES_OPEN = Gauge(
     "Differences of money that nobody has explained, when this process last compared.",
     registry=REGISTRY,
 )
+INVOICE_DIFFERENCES = Counter(
+    "quntedge_invoice_differences",
+    "Invoices whose payment was lowered by another amount than was agreed, by what it was for.",
+    ["by"],
+    registry=REGISTRY,
+)
 RENEWAL_GAPS = Counter(
     "quntedge_renewal_gaps",
     "Renewals that nobody told us of in time, by what Whop said when asked: seen_now or not_seen.",
@@ -69,6 +75,11 @@ DISPUTES_OPEN = Gauge("quntedge_disputes_open", "Disputes and inquiries nobody h
 DISPUTES_DUE_SOON = Gauge(
     "quntedge_disputes_due_soon",
     "Disputes without evidence whose deadline is less than 48 hours away.",
+    registry=REGISTRY,
+)
+AUDIT_UNSEALED_OLDEST = Gauge(
+    "quntedge_audit_unsealed_oldest_seconds",
+    "Age of the oldest row of the audit log that has no place in the chain yet.",
     registry=REGISTRY,
 )
 DISPUTE_ALARMS_OPEN = Gauge(

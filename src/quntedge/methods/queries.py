@@ -111,3 +111,11 @@ def view_of(row: PaymentMethod, renewal: Renewal | None, now: datetime) -> Metho
         pays=renewal.plan_name if renewal is not None and row.is_default else None,
         saved_at=row.saved_at,
     )
+
+
+async def default_method(session: AsyncSession, user_id: str) -> str | None:
+    """The gateway's id of the method that pays a customer's subscription; None where none is known."""
+    found: str | None = await session.scalar(
+        select(PaymentMethod.whop_method_id).where(PaymentMethod.user_id == user_id, PaymentMethod.is_default)
+    )
+    return found

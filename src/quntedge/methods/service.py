@@ -21,7 +21,7 @@ from quntedge.methods.events import MethodExpiring, MethodSaved
 from quntedge.methods.models import MethodMember, MethodSetup, PaymentMethod
 from quntedge.methods.queries import Renewal, renewals
 from quntedge.methods.rules import WARNED_ABOUT, Expiry
-from quntedge.methods.steps import REFUSED, REMOVE, USE, note_choice
+from quntedge.methods.steps import ASKED_AT, REFUSED, REMOVE, USE, note_choice
 from quntedge.methods.sync import note_members
 from quntedge.payments.events import PaymentRecorded
 from quntedge.processes.runner import ProcessRunner, View
@@ -110,7 +110,11 @@ class MethodService:
                 USE,
                 renewal.whop_membership_id,
                 user_id=user_id,
-                data={"whop_method": method.whop_method_id, "method": method.id},
+                data={
+                    "whop_method": method.whop_method_id,
+                    "method": method.id,
+                    ASKED_AT: unit.clock.now().isoformat(),
+                },
             )
             await unit.commit()
         view = await self._processes.run(process_id)

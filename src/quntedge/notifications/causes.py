@@ -59,10 +59,25 @@ def of_subscription_change(fact: SubscriptionChanged, *, unpaid: bool = False) -
 
 def of_invoice_paid(fact: InvoicePaid, *, converts_trial: bool = False, recovered: bool = False) -> Cause | None:
     """A renewal gets a mail, and the payment that makes a subscription of a trial, or comes after it had failed, gets
-    one that says so. A purchase does not: its confirmation says it already."""
+    one that says so. A purchase does not: its confirmation says it already (`of_purchase_invoice` sends the file)."""
     if fact.billing_reason not in RENEWALS:
         return None
-    params = {
+    params = _of_invoice(fact)
+    kind = Kind.TRIAL_CONVERTED if converts_trial else Kind.RENEWAL_PAID
+    kind = Kind.PAYMENT_RECOVERED if recovered else kind
+    # One key for all: an invoice gets one mail.
+    return Cause(f"{Kind.RENEWAL_PAID}:{fact.invoice_id}", fact.user_id, kind, params)
+
+
+def of_purchase_invoice(fact: InvoicePaid) -> Cause | None:
+    """The invoice of anything but a renewal goes out by itself, unless another mail takes it along first."""
+    if fact.billing_reason in RENEWALS:
+        return None
+    return Cause(f"{Kind.INVOICE}:{fact.invoice_id}", fact.user_id, Kind.INVOICE, _of_invoice(fact))
+
+
+def _of_invoice(fact: InvoicePaid) -> dict[str, Any]:
+    return {
         "subscription_id": fact.subscription_id,
         "plan_id": fact.plan_id,
         "invoice_id": fact.invoice_id,
@@ -71,10 +86,6 @@ def of_invoice_paid(fact: InvoicePaid, *, converts_trial: bool = False, recovere
         "currency": fact.currency,
         "paid_at": _iso(fact.paid_at),
     }
-    kind = Kind.TRIAL_CONVERTED if converts_trial else Kind.RENEWAL_PAID
-    kind = Kind.PAYMENT_RECOVERED if recovered else kind
-    # One key for all: an invoice gets one mail.
-    return Cause(f"{Kind.RENEWAL_PAID}:{fact.invoice_id}", fact.user_id, kind, params)
 
 
 def of_credit_note(fact: CreditNoteIssued) -> Cause:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select, text, update
 
+from quntedge.audit.writing import audit_done
 from quntedge.kit.ids import new_id
 from quntedge.notifications.errors import MailNotFound, TemplateChanged, TemplateRefused
 from quntedge.notifications.models import MailTemplate
@@ -129,6 +130,7 @@ class MailTemplateService:
             switched_by=by,
         )
         unit.session.add(row)
+        audit_done(unit, "mail_template.save", "mail_template", known.value, locale=language, version=row.version)
         await unit.session.flush()
         return _edition(row, known, language)
 
@@ -152,6 +154,7 @@ class MailTemplateService:
         if faults:
             raise TemplateRefused(faults, self.renderer.names())
         await _retire(unit, known, language, by)
+        audit_done(unit, "mail_template.activate", "mail_template", known.value, locale=language, version=version)
         if version != PACKAGED:
             await unit.session.execute(
                 update(MailTemplate)

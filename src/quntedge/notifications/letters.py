@@ -81,11 +81,22 @@ class Letter:
     card: str | None = None
     """A saved card, as far as it may be shown; it is valid to the end of the month `card_expires`, like `04/2030`."""
     card_expires: str | None = None
+    dispute_id: str | None = None
+    """In mails to staff alone, as are all that follow."""
+    dispute_at_whop: str | None = None
+    dispute_reason: str | None = None
+    """The bank's word for it."""
+    dispute_due: datetime | None = None
+    days_left: int | None = None
+    inquiry: bool = False
+    """The bank only asks, and no money moves."""
 
 
 async def compose(session: AsyncSession, vault: Vault, mail: Claimed) -> Letter:
     """Reads what the mail needs. Names and addresses are read now, because the queue holds no personal data."""
     params = mail.params
+    if mail.user_id is None:
+        raise ValueError(f"{mail.kind} is no mail to a customer")
     person = (await people(session, vault, [mail.user_id])).get(mail.user_id)
     subscription = await _find(session, Subscription, params.get("subscription_id"))
     plan = await _plan(session, params.get("plan_id") or (subscription.plan_id if subscription else None))

@@ -11,18 +11,22 @@ from quntedge.storage.base import Base, business
 
 
 class Notification(Base):
-    """A mail with a cause. `params` hold no personal data; name and address are read when it is sent."""
+    """A mail with a cause. `params` hold no personal data; name and address are read when it is sent.
+
+    One to staff, whose addresses are settings, has no `user_id`, and a kind that begins with `staff_`.
+    """
 
     __tablename__ = "notification"
     __table_args__ = (
         CheckConstraint("state IN ('queued', 'sending', 'sent', 'failed', 'skipped')", name="state"),
+        CheckConstraint("(user_id IS NULL) = starts_with(kind, 'staff_')", name="to_staff"),
         Index("ix_notification_due", "due_at", "id", postgresql_where="state IN ('queued', 'sending')"),
         Index("ix_notification_user", "user_id", "id"),
     )
 
     id: Mapped[str] = business(Text, primary_key=True)
     cause_key: Mapped[str] = business(Text, unique=True)
-    user_id: Mapped[str] = business(Text, ForeignKey("app_user.id"))
+    user_id: Mapped[str | None] = business(Text, ForeignKey("app_user.id"))
     kind: Mapped[str] = business(Text)
     params: Mapped[dict[str, Any]] = business(JSONB)
     state: Mapped[str] = business(Text)

@@ -44,7 +44,8 @@ class Claimed:
     """A mail that is ours to send until the lease ends. `attempts` counts this attempt."""
 
     id: str
-    user_id: str
+    user_id: str | None
+    """None in mails to staff."""
     kind: str
     params: dict[str, Any]
     attempts: int

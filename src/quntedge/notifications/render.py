@@ -16,6 +16,7 @@ from jinja2 import Template, TemplateError
 from quntedge.invoices.library import PdfFile
 from quntedge.kit.dates import day, instant
 from quntedge.kit.money import Money
+from quntedge.notifications.dispute_words import reason_words
 from quntedge.notifications.letters import Letter
 from quntedge.notifications.rules import Kind, language
 from quntedge.notifications.samples import Sample, samples
@@ -184,6 +185,12 @@ class MailRenderer:
             "calculation": letter.calculation,
             "card": _line_or_none(letter.card),
             "card_expires": _line_or_none(letter.card_expires),
+            "dispute_id": _line_or_none(letter.dispute_id),
+            "dispute_at_whop": _line_or_none(letter.dispute_at_whop),
+            "dispute_reason": reason_words(letter.dispute_reason, spoken),
+            "dispute_due": _instant(letter.dispute_due, regional),
+            "days_left": None if letter.days_left is None else str(letter.days_left),
+            "inquiry": letter.inquiry,
         }
 
 

@@ -8,6 +8,8 @@ MAX_ATTEMPTS = 8
 # How long a claimed mail is left alone. Far longer than a batch may take, so that only a crash lets it run out.
 LEASE = timedelta(minutes=5)
 _BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720))
+INVOICE_WAITS = timedelta(minutes=2)
+"""How long the invoice of a purchase waits for the confirmation to take it along, before it goes out by itself."""
 # A renewal is charged around the end of the old period; an end this close to the payment is still the old one.
 _SAME_PERIOD_END = timedelta(hours=12)
 
@@ -39,10 +41,15 @@ class Kind(StrEnum):
     PLAN_CHANGE_WITHDRAWN = "plan_change_withdrawn"
     PLAN_CHANGE_DONE = "plan_change_done"
     PLAN_CHANGE_FAILED = "plan_change_failed"
+    INVOICE = "invoice"
     CREDIT_NOTE = "credit_note"
     REFUND_FAILED = "refund_failed"
     NEW_TERMS_ANNOUNCED = "new_terms_announced"
     NEW_TERMS_WITHDRAWN = "new_terms_withdrawn"
+
+    STAFF_DISPUTE_OPENED = "staff_dispute_opened"
+    STAFF_DISPUTE_DUE = "staff_dispute_due"
+    STAFF_DISPUTE_LOST = "staff_dispute_lost"
 
 
 def next_attempt(attempts: int, now: datetime) -> datetime | None:

@@ -14,12 +14,13 @@ from quntedge.kit.logging import get_logger
 from quntedge.kit.metrics import MAILS
 from quntedge.notifications import outbox
 from quntedge.notifications.editing import in_use
-from quntedge.notifications.enclosures import Enclosures
+from quntedge.notifications.enclosures import Enclosures, NothingToSend
 from quntedge.notifications.letters import Letter, compose
 from quntedge.notifications.outbox import Claimed
 from quntedge.notifications.render import MailRenderer, UnusableAddress
 from quntedge.notifications.rules import language
 from quntedge.notifications.smtp import MailServer, NotDeliveredYet, Postman, Undeliverable
+from quntedge.notifications.staff import StaffMails
 from quntedge.notifications.wording import Wording
 from quntedge.notifications.words import LANGUAGES
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -50,9 +51,12 @@ class MailSender:
         renderer: MailRenderer,
         server: MailServer | None,
         enclosures: Enclosures | None = None,
+        staff: StaffMails | None = None,
     ) -> None:
-        """Without a `server` mails wait in the queue; without `enclosures` they go out as they are."""
+        """Without a `server` mails wait in the queue; without `enclosures` they go out as they are; `staff` knows to
+        whom those go that are not for customers."""
         self._enclosures = enclosures
+        self._staff = staff
         self._units = units
         self._vault = vault
         self._renderer = renderer
@@ -111,14 +115,16 @@ class MailSender:
         """Tries one mail; returns what became of it and how to note it."""
         try:
             async with self._units() as unit:
-                letter = await compose(unit.session, self._vault, mail)
+                letter = await self._composed(unit, mail)
             if letter.moot is not None:
                 return "skipped", _noting(outbox.settle_skipped, letter.moot)
             if letter.to is None:
-                return "skipped", _noting(outbox.settle_skipped, "the customer has no e-mail address")
+                return "skipped", _noting(outbox.settle_skipped, "there is no address to write to")
             enclosed = await self._enclosures.of(mail) if self._enclosures is not None else ()
             message = self._written(letter, edited, enclosed)
             await postman.deliver(self._renderer.sender.address, letter.to, message)
+        except NothingToSend as reason:
+            return "skipped", _noting(outbox.settle_skipped, str(reason))
         except NotDeliveredYet as error:
             return "delayed", _noting(outbox.settle_later, str(error))
         except (Undeliverable, UnusableAddress) as error:
@@ -129,6 +135,11 @@ class MailSender:
             log.exception("mail.broken", notification_id=mail.id, kind=mail.kind)
             return "broken", _noting(outbox.settle_later, f"the mail could not be made: {type(error).__name__}")
         return "sent", outbox.settle_sent
+
+    async def _composed(self, unit: UnitOfWork, mail: Claimed) -> Letter:
+        if mail.user_id is None and self._staff is not None:
+            return await self._staff.compose(unit.session, mail)
+        return await compose(unit.session, self._vault, mail)
 
     def _written(self, letter: Letter, edited: Edited, enclosed: Sequence[PdfFile]) -> EmailMessage:
         """The message, in staff's wording where there is one, else in the packaged one."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from sqlalchemy import text
 
@@ -16,6 +17,7 @@ from quntedge.notifications.causes import Cause
 from quntedge.notifications.methods import of_method_expiring
 from quntedge.notifications.plan_changes import of_new_terms, of_new_terms_withdrawn, of_plan_change
 from quntedge.notifications.refunds import of_refund_failed
+from quntedge.notifications.rules import INVOICE_WAITS
 from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding, PauseMoved
 from quntedge.payments.events import PaymentRecorded
 from quntedge.plan_changes.events import PlanChangeNews
@@ -31,10 +33,12 @@ from quntedge.trials.queries import converted_by
 SEND_DUE = "notifications.send_due"
 """Name of the job that sends the mails that are due."""
 
+_AT_ONCE = timedelta(0)
+
 _INSERT = text(
     """
     INSERT INTO notification (id, cause_key, user_id, kind, params, state, attempts, due_at, created_at)
-    SELECT id, cause_key, user_id, kind, params, 'queued', 0, :now, :now
+    SELECT id, cause_key, user_id, kind, params, 'queued', 0, :due, :now
       FROM unnest(CAST(:ids AS text[]), CAST(:keys AS text[]), CAST(:users AS text[]), CAST(:kinds AS text[]),
                   CAST(:params AS jsonb[])) AS due (id, cause_key, user_id, kind, params)
     ON CONFLICT (cause_key) DO NOTHING
@@ -57,10 +61,10 @@ class NotificationService:
         )
 
     async def on_invoice_paid(self, unit: UnitOfWork, facts: Sequence[InvoicePaid]) -> None:
-        """Queues mails about renewals and about trials that became subscriptions."""
+        """Queues mails about renewals and about trials that became subscriptions, and the invoices of purchases."""
         renewals = [fact.transaction_id for fact in facts if fact.billing_reason in causes.RENEWALS]
         converting = await converted_by(unit, [transaction_id for transaction_id in renewals if transaction_id])
-        back = await recovered(unit.session, [transaction_id for transaction_id in renewals if transaction_id])
+        back = await recovered(unit, [transaction_id for transaction_id in renewals if transaction_id])
         await self.queue(
             unit,
             (
@@ -70,6 +74,7 @@ class NotificationService:
                 for fact in facts
             ),
         )
+        await self.queue(unit, map(causes.of_purchase_invoice, facts), after=INVOICE_WAITS)
 
     async def on_credit_note_issued(self, unit: UnitOfWork, facts: Sequence[CreditNoteIssued]) -> None:
         """Queues the mails that credit notes go out with."""
@@ -139,8 +144,9 @@ class NotificationService:
         """Queues mails that say that the price stays as it is."""
         await self.queue(unit, map(of_new_terms_withdrawn, facts))
 
-    async def queue(self, unit: UnitOfWork, owed: Iterable[Cause | None]) -> int:
-        """Queues the mails whose cause is new and returns how many; one job for all of them wakes the sender.
+    async def queue(self, unit: UnitOfWork, owed: Iterable[Cause | None], *, after: timedelta = _AT_ONCE) -> int:
+        """Queues the mails whose cause is new and returns how many; one job for all of them wakes the sender, unless
+        they are to go out later.
 
         Nothing is sent, and no job exists, unless the unit commits.
         """
@@ -149,11 +155,11 @@ class NotificationService:
         if not new:
             return 0
         now = unit.clock.now()
-        connection = await unit.connection()
-        inserted = await connection.execute(
+        inserted = await unit.fetch(
             _INSERT,
             {
                 "now": now,
+                "due": now + after,
                 "ids": Texts(new_id("ntf", now) for _ in new),
                 "keys": Texts(cause.key for cause in new),
                 "users": Texts(cause.user_id for cause in new),
@@ -161,7 +167,6 @@ class NotificationService:
                 "params": Texts(json.dumps(cause.params) for cause in new),
             },
         )
-        count = len(inserted.all())
-        if count:
+        if inserted and not after:
             await self._jobs.defer(unit, SEND_DUE)
-        return count
+        return len(inserted)

@@ -94,7 +94,7 @@ class PauseWatch:
             if f.newly_paid and f.billing_reason == _RENEWAL and f.whop_membership_id and f.paid_at
         ]
         if paid:
-            await unit.session.execute(
+            await unit.run(
                 _DOUBT,
                 {"now": unit.clock.now(), "ids": Texts(key for key, _ in paid), "paid_at": [at for _, at in paid]},
             )

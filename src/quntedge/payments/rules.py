@@ -121,7 +121,7 @@ _COMPARED = tuple(field.name for field in fields(PaymentState) if field.name not
 def merge(held: PaymentState | None, incoming: PaymentState) -> PaymentState:
     """The state after accepting `incoming`: no way back to a lower rank, nothing known is forgotten."""
     if held is None:
-        return replace(incoming, status=with_refunds(incoming.status, incoming.total_minor, incoming.refunded_minor))
+        return _with_status(incoming, incoming.status)
     # Nullable at Whop, and refund records have the last word: silence does not undo what they said.
     refunded = incoming.refunded_minor or held.refunded_minor
     status = held.status if _falls_back(held, incoming) else incoming.status
@@ -139,7 +139,12 @@ def merge(held: PaymentState | None, incoming: PaymentState) -> PaymentState:
         fee_minor=held.fee_minor if held.fee_minor is not None else incoming.fee_minor,
         attempts_failed=max(held.attempts_failed, incoming.attempts_failed),
     )
-    return replace(merged, status=with_refunds(status, merged.total_minor, refunded))
+    return _with_status(merged, status)
+
+
+def _with_status(state: PaymentState, status: str) -> PaymentState:
+    after = with_refunds(status, state.total_minor, state.refunded_minor)
+    return state if after == state.status else replace(state, status=after)
 
 
 # Whop leaves some of these out of lists, and all of them where a permission is missing.

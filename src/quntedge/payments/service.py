@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 
 from quntedge.gateway.port import PaymentSnapshot
 from quntedge.kit.ids import new_id
@@ -14,7 +14,7 @@ from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.models import PaymentAttempt, PaymentTransaction
 from quntedge.payments.records import occurred_at, state_from_row, state_from_snapshot, state_values
 from quntedge.payments.rules import PaymentState, Verdict
-from quntedge.storage.rows import among, insert_rows, update_rows
+from quntedge.storage.rows import Texts, among, insert_rows, update_rows
 from quntedge.storage.unit_of_work import UnitOfWork
 
 
@@ -118,6 +118,16 @@ class PaymentService:
             batch.apply_dispute_total(total)
         await batch.write()
 
+    async def note_fee(self, unit: UnitOfWork, transaction_id: str, fee_minor: int) -> None:
+        """Notes what collecting a payment cost, as the gateway lists it, where its amounts did not tell.
+
+        Nobody is told: whoever learned it has posted it. Minor units of the payment's currency.
+        """
+        unknown = update(PaymentTransaction).where(
+            PaymentTransaction.id == transaction_id, PaymentTransaction.fee_minor.is_(None)
+        )
+        await (await unit.connection()).execute(unknown.values(fee_minor=fee_minor, updated_at=unit.clock.now()))
+
 
 _LOCKED = select(PaymentTransaction.__table__).order_by(PaymentTransaction.id).with_for_update()
 _BY_PAYMENT = _LOCKED.where(among(PaymentTransaction.whop_payment_id))
@@ -142,8 +152,7 @@ class _Batch:
         await self._read(_BY_ID, set(transaction_ids))
 
     async def _read(self, locking: Select[Any], values: set[str]) -> None:
-        connection = await self._unit.connection()
-        for row in await connection.execute(locking, {"values": list(values)}):
+        for row in await self._unit.fetch(locking, {"values": Texts(values)}):
             self._records[row.whop_payment_id] = _Record(
                 id=row.id,
                 link=PaymentLink(row.user_id, row.subscription_id, row.plan_id),

@@ -1,11 +1,12 @@
 """What the steps of a change share: its row, its memberships, the gateway, and the news it makes."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from quntedge.gateway.acts import MembershipActs, MethodActs, PaymentActs, PromoActs, StoredMethod
 from quntedge.gateway.port import CheckoutRequest, GatewayCheckout, MembershipSnapshot, RefundSnapshot
@@ -34,6 +35,10 @@ class ChangeGateway(MembershipActs, PaymentActs, MethodActs, PromoActs, Protocol
     async def refunds_of(self, payment_id: str) -> list[RefundSnapshot]: ...
 
 
+PayingMethod = Callable[[AsyncSession, str], Awaitable[str | None]]
+"""The gateway's id of the means of payment that a customer's subscription is charged with, as their pages say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What the steps work with."""
@@ -43,6 +48,7 @@ class Tools:
     subscriptions: SubscriptionService
     jobs: JobQueue
     base_url: str
+    paying_method: PayingMethod
 
     async def read(self, change_id: str) -> PlanChange:
         """A change as it stands, for a call to the gateway: no transaction is open afterwards."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from quntedge.payments.events import PaymentRecorded
-from quntedge.plan_changes.changes import ChangeGateway, Tools
+from quntedge.plan_changes.changes import ChangeGateway, PayingMethod, Tools
 from quntedge.plan_changes.outcomes import PlanChangeOutcomes
 from quntedge.plan_changes.process import definition
 from quntedge.plan_changes.service import PlanChangeService
@@ -31,9 +31,11 @@ class PlanChanges:
         jobs: JobQueue,
         *,
         base_url: str,
+        paying_method: PayingMethod,
     ) -> None:
-        """Makes the kind of process known to the runner. `base_url` is where the checkout page leads back to."""
-        tools = Tools(units, gateway, subscriptions, jobs, base_url.rstrip("/"))
+        """Makes the kind of process known to the runner. `base_url` is where the checkout page leads back to;
+        `paying_method` tells which saved method is charged unless the customer wants another."""
+        tools = Tools(units, gateway, subscriptions, jobs, base_url.rstrip("/"), paying_method)
         processes.add(definition(tools))
         self.service = PlanChangeService(tools, processes)
         self.outcomes = PlanChangeOutcomes(tools)

@@ -1,6 +1,6 @@
 """The lines of a change: what each is for, how much, and how it is said in English and French. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +9,7 @@ from typing import Any
 from babel.dates import format_date
 
 from quntedge.kit.money import Money
+from quntedge.pricing import rules as pricing
 
 
 class LineKind(StrEnum):
@@ -85,6 +86,29 @@ class Line:
             price=None if members["price"] is None else _money(members["price"]),
             reason=None if members["reason"] is None else Reason(members["reason"]),
         )
+
+
+_CREDIT = frozenset({LineKind.UNUSED_TIME, LineKind.REFUND, LineKind.EXTENSION, LineKind.FORFEITED})
+"""A credit, and what of it was used for something else than the charge."""
+
+
+def credit_taken(lines: Iterable[Line], currency: str) -> Money:
+    """How much of the worth of unused time went into the charge."""
+    return -pricing.sum_of((line for line in lines if line.kind in _CREDIT), currency)
+
+
+def deductions(lines: Iterable[Line], currency: str) -> list[tuple[pricing.Line, Line]]:
+    """What lowered the charge, as lines of a price, each with the line of the change that says what it was for."""
+    known = list(lines)
+    found = []
+    credit = credit_taken(known, currency)
+    for line in known:
+        if line.kind is LineKind.UNUSED_TIME and credit:
+            found.append((pricing.Line(pricing.LineKind.PRORATION, pricing.Label.UNUSED_TIME, -credit), line))
+        elif line.kind is LineKind.WAIVED:
+            below = pricing.Label.BELOW_SMALLEST_CHARGE
+            found.append((pricing.Line(pricing.LineKind.DISCOUNT, below, line.amount), line))
+    return found
 
 
 def _money(members: Mapping[str, Any]) -> Money:

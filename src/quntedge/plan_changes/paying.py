@@ -10,6 +10,7 @@ from quntedge.payments.rules import DeclineClass, decline_class
 from quntedge.plan_changes.changes import Tools, end, is_open
 from quntedge.plan_changes.claims import CHANGE_KEY
 from quntedge.plan_changes.models import PlanChange
+from quntedge.pricing.told import told
 from quntedge.processes.steps import Answer, Finish, GiveUp, GoTo, Next, Run, Step, WaitFor
 from quntedge.storage.unit_of_work import UnitOfWork
 
@@ -260,9 +261,15 @@ def _compare(change: PlanChange, payment: PaymentSnapshot) -> None:
     """Whoever was charged something else than they were shown is looked after by a person."""
     if payment.total is None:
         return
-    on_top = payment.tax.amount_minor if payment.tax is not None and payment.tax_behavior == "exclusive" else 0
+    said = told(
+        payment.total.amount_minor,
+        payment.total.currency,
+        subtotal=None if payment.subtotal is None else payment.subtotal.amount_minor,
+        tax=None if payment.tax is None else payment.tax.amount_minor,
+        tax_behavior=payment.tax_behavior,
+    )
     agreed = change.charge_minor if change.moment == "now" else change.price_minor
-    if payment.total.amount_minor - on_top != agreed:
+    if said.charged.amount_minor != agreed:
         change.review = f"amount_differs:{payment.total.amount_minor}"
 
 

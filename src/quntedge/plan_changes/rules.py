@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from fractions import Fraction
 from typing import Literal
 
-from quntedge.kit.money import Money, round_half_away
+from quntedge.kit.money import Money
 from quntedge.plan_changes.lines import Line, LineKind, Reason
-from quntedge.pricing.rules import prorated, uncollectable
+from quntedge.pricing.credits import Given, settle_credit
+from quntedge.pricing.rules import Label
+from quntedge.pricing.rules import Line as PriceLine
+from quntedge.pricing.rules import LineKind as PriceKind
+from quntedge.pricing.shares import whole_days
 
-SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
-MOST_FREE_DAYS = 1095
-"""As many days as the gateway gives for nothing at once."""
 
 Moment = Literal["now", "period_end"]
 Proration = Literal["credit", "refund", "extension", "none"]
@@ -71,23 +71,11 @@ def _at_least(one: int | None, other: int | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PaidPeriod:
-    """The period that is running, and what was given for it.
-
-    `paid` is the whole of its payment, `tax` the part of it that was added on top of the price, `refunded` what went
-    back already. `carried` is the credit of an earlier change that went into this period instead of money.
-    """
+    """The period that is running, and what was given for it."""
 
     start: datetime
     end: datetime
-    paid: Money
-    tax: Money
-    refunded: Money
-    carried: Money
-
-    @property
-    def refundable(self) -> Money:
-        """How much can still be given back."""
-        return self.paid - self.refunded
+    given: Given
 
     def unused(self, now: datetime) -> timedelta:
         """The time that is left."""
@@ -99,26 +87,16 @@ class PaidPeriod:
         Never more than what was given and not returned. Tax that was added on top is left out, because the gateway
         adds it to the new price again; it is kept in `share_with_tax` for money that goes back to a card.
         """
-        return self._share(Fraction(self._net()) + self.carried.amount_minor, now)
+        return self.given.worth(self.start, self.end, now, with_tax=False)
 
     def share_with_tax(self, now: datetime) -> Money:
         """The same share of all that was paid, tax included: what goes back where the new plan is paid in full."""
-        return self._share(Fraction(self.refundable.amount_minor + self.carried.amount_minor), now)
-
-    def _net(self) -> Fraction:
-        if not self.paid:
-            return Fraction(0)
-        net = self.paid.amount_minor - self.tax.amount_minor
-        return Fraction(self.refundable.amount_minor * net, self.paid.amount_minor)
-
-    def _share(self, value: Fraction, now: datetime) -> Money:
-        whole = (self.end - self.start) // SECOND
-        return Money(prorated(value, self.unused(now) // SECOND, whole), self.paid.currency)
+        return self.given.worth(self.start, self.end, now, with_tax=True)
 
     def days(self, now: datetime) -> tuple[int, int]:
         """Days used and days left, as they are shown: whole days that add up to the period."""
-        whole = max(round_half_away(Fraction((self.end - self.start) // SECOND, 86_400)), 0)
-        left = min(round_half_away(Fraction(self.unused(now) // SECOND, 86_400)), whole)
+        whole = max(whole_days(self.end - self.start), 0)
+        left = min(whole_days(self.unused(now)), whole)
         return whole - left, left
 
 
@@ -196,46 +174,42 @@ def settle(
     if proration == "none":
         lines.append(Line(LineKind.FORFEITED, credit, reason=Reason.PLAN_RULE))
         return Settlement(wanted.price, Money.zero(credit.currency), Money.zero(credit.currency), 0, tuple(lines))
-    return _use(credit, wanted, period.refundable, proration, lines, by_checkout=by_checkout)
+    return _use(credit, wanted, now, period.given.refundable, proration, lines, by_checkout=by_checkout)
 
 
 def _use(
-    credit: Money, wanted: Terms, refundable: Money, proration: Proration, lines: list[Line], *, by_checkout: bool
+    credit: Money,
+    wanted: Terms,
+    now: datetime,
+    refundable: Money,
+    proration: Proration,
+    lines: list[Line],
+    *,
+    by_checkout: bool,
 ) -> Settlement:
-    zero = Money.zero(credit.currency)
-    taken_off, waived, left = zero, zero, credit
-    if proration == "credit" and not by_checkout:
-        taken_off = min(credit, wanted.price)
-        left = credit - taken_off
-        waived = uncollectable(wanted.price - taken_off)
-    days = 0
-    if proration == "extension":
-        days, left = _as_days(left, wanted, lines)
-    refund = min(left, refundable)
-    if refund:
-        lines.append(Line(LineKind.REFUND, refund))
-    left = left - refund
-    if left and not days:
-        days, left = _as_days(left, wanted, lines)
-    if left:
+    settled = settle_credit(
+        credit,
+        _plan_line(wanted, now),
+        wanted.period_days,
+        refundable,
+        lower=proration == "credit" and not by_checkout,
+        days_first=proration == "extension",
+    )
+    price = settled.price
+    free = [Line(LineKind.EXTENSION, settled.days_worth, days=settled.days)] if settled.days else []
+    back = [Line(LineKind.REFUND, settled.refund)] if settled.refund else []
+    lines += free + back if proration == "extension" else back + free
+    if settled.lost:
         reason = Reason.LESS_THAN_A_DAY if wanted.period_days else Reason.NOTHING_TO_EXTEND
-        lines.append(Line(LineKind.FORFEITED, left, reason=reason))
-    if waived:
-        lines.append(Line(LineKind.WAIVED, -waived, reason=Reason.BELOW_SMALLEST_CHARGE))
-    return Settlement(wanted.price - taken_off - waived, taken_off + waived, refund, days, tuple(lines))
+        lines.append(Line(LineKind.FORFEITED, settled.lost, reason=reason))
+    if price.discount:
+        lines.append(Line(LineKind.WAIVED, -price.discount, reason=Reason.BELOW_SMALLEST_CHARGE))
+    return Settlement(price.total, price.taken_off, settled.refund, settled.days, tuple(lines))
 
 
-def _as_days(value: Money, wanted: Terms, lines: list[Line]) -> tuple[int, Money]:
-    """Whole days of the new plan for this much, and what is left."""
-    if not wanted.period_days or not wanted.price:
-        return 0, value
-    days = min(value.amount_minor * wanted.period_days // wanted.price.amount_minor, MOST_FREE_DAYS)
-    if not days:
-        return 0, value
-    # Rounded down with the days: what they cost is never more than what they are given for.
-    worth = Money(wanted.price.amount_minor * days // wanted.period_days, value.currency)
-    lines.append(Line(LineKind.EXTENSION, worth, days=days))
-    return days, value - worth
+def _plan_line(wanted: Terms, start: datetime) -> PriceLine:
+    end = None if wanted.period_days is None else start + wanted.period_days * DAY
+    return PriceLine(PriceKind.PLAN, Label.PLAN, wanted.price, wanted.name, start, end)
 
 
 def later(current: Terms, wanted: Terms, at: datetime, period: PaidPeriod | None) -> tuple[Line, ...]:
@@ -249,13 +223,8 @@ def later(current: Terms, wanted: Terms, at: datetime, period: PaidPeriod | None
     return kept, after
 
 
-def total(lines: tuple[Line, ...], currency: str) -> Money:
-    """The sum of all lines: what is charged now."""
-    return Money(sum(line.amount.amount_minor for line in lines), currency)
-
-
 def _new_plan(wanted: Terms, start: datetime) -> Line:
-    end = None if wanted.period_days is None else start + wanted.period_days * DAY
+    end = _plan_line(wanted, start).period_end
     return Line(
         LineKind.NEW_PLAN, wanted.price, plan=wanted.name, period_start=start, period_end=end, price=wanted.price
     )
@@ -271,7 +240,7 @@ def _unused_time(current: Terms, period: PaidPeriod, credit: Money, now: datetim
         period_end=period.end,
         days_used=used,
         days_left=left,
-        price=period.paid,
+        price=period.given.paid,
     )
 
 

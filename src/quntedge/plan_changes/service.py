@@ -55,7 +55,8 @@ class PlanChangeService:
         """
         async with self._tools.units() as unit:
             situation = await find_situation(unit, user_id, plan_code)
-        method = await self._method(situation)
+            paying = await self._tools.paying_method(unit.session, user_id)
+        method = await self._method(situation, paying)
         async with self._tools.units() as unit:
             preview = await self._quote(unit, user_id, plan_code, method, by_checkout=by_checkout)
             await unit.commit()
@@ -149,10 +150,10 @@ class PlanChangeService:
         async with self._tools.units() as unit:
             return await view_of(unit.session, await unit.session.get_one(PlanChange, change_id))
 
-    async def _method(self, situation: Situation) -> StoredMethod | None:
+    async def _method(self, situation: Situation, paying: str | None) -> StoredMethod | None:
         if situation.member_id is None:
             return None
-        return usable(await self._tools.gateway.methods_of(situation.member_id), None)
+        return usable(await self._tools.gateway.methods_of(situation.member_id), paying)
 
     async def _quote(
         self, unit: UnitOfWork, user_id: str, plan_code: str, method: StoredMethod | None, *, by_checkout: bool
@@ -359,6 +360,6 @@ def _preview(quote_id: str, situation: Situation, plan: _Plan, now: datetime, re
         extension_days=settlement.extension_days,
         lines=settlement.lines,
         method=plan.method,
-        taxes=situation.period is not None and bool(situation.period.tax),
+        taxes=situation.period is not None and bool(situation.period.given.tax),
         replaces=replaced,
     )

@@ -14,9 +14,10 @@ from quntedge.kit.money import Money
 from quntedge.payments.models import PaymentTransaction
 from quntedge.plan_changes import errors
 from quntedge.plan_changes.claims import member_of
-from quntedge.plan_changes.lines import LineKind
+from quntedge.plan_changes.lines import Line, credit_taken
 from quntedge.plan_changes.models import PLANNED, RUNNING, PlanChange
 from quntedge.plan_changes.rules import PaidPeriod, Terms
+from quntedge.pricing.credits import Given
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.models import LIVE, Subscription
 
@@ -59,7 +60,7 @@ class Situation:
             self.offer.version,
             self.wanted.price.to_json(),
             self.payment_id,
-            None if period is None else [period.paid.amount_minor, period.refunded.amount_minor],
+            None if period is None else [period.given.paid.amount_minor, period.given.refunded.amount_minor],
             None if self.planned is None else self.planned.id,
             method_id,
         ]
@@ -180,7 +181,7 @@ async def _paid_period(
     )
     if payment is None:
         nothing = Money.zero(currency)
-        return PaidPeriod(start, end, nothing, nothing, nothing, nothing), None
+        return PaidPeriod(start, end, Given(nothing, nothing, nothing, nothing)), None
     on_top = payment.tax_minor or 0 if payment.tax_behavior == "exclusive" else 0
     begun_by = await session.scalar(
         select(PlanChange).where(
@@ -188,21 +189,15 @@ async def _paid_period(
             PlanChange.whop_payment_id == payment.whop_payment_id,
         )
     )
-    period = PaidPeriod(
-        start=start,
-        end=end,
+    given = Given(
         paid=Money(payment.total_minor or 0, currency),
         tax=Money(on_top, currency),
         refunded=Money(payment.refunded_minor, currency),
-        carried=Money(0 if begun_by is None else _carried(begun_by), currency),
+        carried=Money.zero(currency)
+        if begun_by is None
+        else credit_taken(map(Line.from_json, begun_by.lines), currency),
     )
-    return period, payment.whop_payment_id
-
-
-def _carried(change: PlanChange) -> int:
-    """The credit that went into a period instead of money, without what was only too little to be charged."""
-    waived: int = sum(line["amount"]["amount_minor"] for line in change.lines if line["kind"] == LineKind.WAIVED)
-    return change.credit_minor + waived
+    return PaidPeriod(start, end, given), payment.whop_payment_id
 
 
 def _terms(plan: PlanView, price: PriceView) -> Terms:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from quntedge.audit.writing import audit_done
 from quntedge.kit.ids import is_id, new_id
 from quntedge.plan_changes.events import PlanChangeNews
 from quntedge.plan_changes.versions import VersionMoves
@@ -116,6 +117,9 @@ class PlanMigrationService:
                 .returning(PlanMigration.id)
             )
             migration_id = created or await _resume(unit, terms, ask, now)
+            if created:
+                to = terms.to_version
+                audit_done(unit, "plan_migration.start", "plan_migration", created, plan=ask.plan_code, to_version=to)
             await unit.commit()
         return await self.view(migration_id)
 
@@ -164,6 +168,7 @@ class PlanMigrationService:
                 now = unit.clock.now()
                 migration.state, migration.work_at, migration.cursor = "withdrawing", now, ""
                 migration.withdrawn_by, migration.withdrawn_at = by, now
+                audit_done(unit, "plan_migration.withdraw", "plan_migration", migration.id)
             await unit.commit()
         return await self.view(migration_id)
 

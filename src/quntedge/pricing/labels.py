@@ -13,6 +13,10 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "plan": "{name}, {start} to {end}",
         "plan_once": "{name}, once and for all",
+        "payment": "Payment",
+        "surcharge": "Further charges",
+        "discount": "Discount",
+        "refund": "Refund",
         "trial": "{name}: free trial until {end}",
         "unused_time": "Unused time on {name}, {start} to {end}",
         "promotion": "{name}: {share} off",
@@ -23,6 +27,10 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
     "fr": {
         "plan": "{name}, du {start} au {end}",
         "plan_once": "{name}, une fois pour toutes",
+        "payment": "Paiement",
+        "surcharge": "Autres frais",
+        "discount": "Remise",
+        "refund": "Remboursement",
         "trial": "{name}\u00a0: essai gratuit jusqu’au {end}",
         "unused_time": "Temps non utilisé sur {name}, du {start} au {end}",
         "promotion": "{name}\u00a0: {share} de remise",

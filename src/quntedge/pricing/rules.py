@@ -2,20 +2,21 @@
 
 A price is a list of lines that add up to what is paid. The kinds of the lines (`plan`, `proration`, `discount`, `tax`)
 are those that a preview, a checkout and an invoice show; nobody else adds, rounds or shares amounts. Every amount is
-rounded once, half away from zero; whatever is shared out is shared without a rest (`apportion`).
+rounded once, half away from zero; whatever is shared out is shared without a rest (`shares.apportion`). A charge that
+the gateway tells is taken apart into the same lines (`told`), and so is what goes back (`credits`).
 
 Tax is the gateway's to decide. Where it adds tax on top, its line counts; where the price holds the tax already, no
 line does, and `Price.tax` says how much of the total it is. `net_amounts` is for invoices, whose lines are without tax.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from fractions import Fraction
-from math import floor
+from typing import Protocol
 
-from quntedge.kit.money import Money, round_half_away
+from quntedge.kit.money import CurrencyMismatch, Money
+from quntedge.pricing.shares import apportion, part_of
 
 WHOLE_BP = 10_000
 """All of an amount, in basis points (hundredths of a percent)."""
@@ -28,12 +29,18 @@ class LineKind(StrEnum):
     PRORATION = "proration"
     DISCOUNT = "discount"
     TAX = "tax"
+    ADJUSTMENT = "adjustment"
+    """What belongs to no plan: a payment for something else, a surcharge, what goes back."""
 
 
 class Label(StrEnum):
     """What a line says; `labels.line_text` puts it into words."""
 
     PLAN = "plan"
+    PAYMENT = "payment"
+    SURCHARGE = "surcharge"
+    DISCOUNT = "discount"
+    REFUND = "refund"
     TRIAL = "trial"
     UNUSED_TIME = "unused_time"
     PROMOTION = "promotion"
@@ -67,8 +74,7 @@ class Tax:
             return Money.zero(net.currency)
         if self.mode is TaxMode.EXCLUSIVE:
             return net.percent(self.rate_bp)
-        inside = Fraction(net.amount_minor * self.rate_bp, WHOLE_BP + self.rate_bp)
-        return Money(round_half_away(inside), net.currency)
+        return part_of(net, self.rate_bp, WHOLE_BP + self.rate_bp)
 
 
 NO_TAX = Tax()
@@ -107,6 +113,10 @@ class Discount:
             return Money.zero(price.currency)
         return min(self.amount, price)
 
+    def after(self, price: Money) -> Money:
+        """What a price comes to with it, where the gateway collects every amount that is left."""
+        return price - self.off(price)
+
     def covers(self, charge: int) -> bool:
         """Whether it lowers the charge with this number; charges of nothing (a trial) are not counted, the first is
         number 1."""
@@ -144,6 +154,21 @@ class Price:
         if self.total.amount_minor < 0:
             raise ValueError("nobody is paid for buying")
 
+    @property
+    def net(self) -> Money:
+        """The total without the tax in it."""
+        return self.total - self.tax
+
+    @property
+    def taken_off(self) -> Money:
+        """Everything that came off the price: discounts and credit."""
+        return self.discount + self.credit
+
+    @property
+    def credit(self) -> Money:
+        """What credit for time that was paid already took off."""
+        return -sum_of((line for line in self.lines if line.kind is LineKind.PRORATION), self.total.currency)
+
 
 def smallest_charge(currency: str) -> Money:
     """The gateway collects nothing between zero and one major unit."""
@@ -155,9 +180,24 @@ def uncollectable(rest: Money) -> Money:
     return rest if Money.zero(rest.currency) < rest < smallest_charge(rest.currency) else Money.zero(rest.currency)
 
 
-def sum_of(lines: Sequence[Line], currency: str) -> Money:
-    """What lines come to."""
-    return Money(sum(line.amount.amount_minor for line in lines), currency)
+class Priced(Protocol):
+    """A line of whatever is added up here: of a price, of a document, of a change of plan."""
+
+    @property
+    def amount(self) -> Money:
+        """What it adds."""
+        ...
+
+
+def sum_of(lines: Iterable[Priced], currency: str) -> Money:
+    """What lines come to. Raises `CurrencyMismatch` where one is of another currency."""
+    whole = 0
+    for line in lines:
+        amount = line.amount
+        if amount.currency != currency:
+            raise CurrencyMismatch(f"a line in {amount.currency} among lines in {currency}")
+        whole += amount.amount_minor
+    return Money(whole, currency)
 
 
 def price_of(
@@ -176,7 +216,7 @@ def price_of(
         lines.append(_discount_line(Label.PROMOTION, off, discount))
         left, taken = left - off, taken + off
     if proration is not None and (credit := min(-proration.amount, left)):
-        lines.append(_with_amount(proration, -credit))
+        lines.append(replace(proration, amount=-credit))
         left -= credit
     if waived := uncollectable(left):
         lines.append(Line(LineKind.DISCOUNT, Label.BELOW_SMALLEST_CHARGE, -waived))
@@ -192,51 +232,15 @@ def _discount_line(label: Label, off: Money, discount: Discount) -> Line:
     return Line(LineKind.DISCOUNT, label, -off, name=discount.name, percent_bp=discount.percent_bp)
 
 
-def _with_amount(line: Line, amount: Money) -> Line:
-    return Line(line.kind, line.label, amount, line.name, line.period_start, line.period_end, line.percent_bp)
-
-
-def prorated(value: Fraction, unused_seconds: int, whole_seconds: int) -> int:
-    """The worth, in minor units, of `unused_seconds` of `whole_seconds` for which `value` minor units were given.
-
-    Exact by seconds, rounded once, and never more than what was given.
-    """
-    if whole_seconds <= 0 or value <= 0:
-        return 0
-    return min(round_half_away(value * unused_seconds / whole_seconds), floor(value))
-
-
-def apportion(whole: Money, amounts: Sequence[Money]) -> tuple[Money, ...]:
-    """Shares `whole` in proportion to amounts, negative ones included; the shares add up to the whole.
-
-    What rounding down leaves over goes, unit by unit, to the largest remainders, ties to the first. Amounts that add up
-    to nothing get nothing, but for the first, which takes all. Raises ValueError where there is nothing to share among.
-    """
-    if not amounts:
-        raise ValueError("an amount is shared among at least one")
-    base = sum(amount.amount_minor for amount in amounts)
-    if base == 0:
-        nothing = Money.zero(whole.currency)
-        return (whole, *([nothing] * (len(amounts) - 1)))
-    exact = [Fraction(whole.amount_minor * amount.amount_minor, base) for amount in amounts]
-    shares = [floor(share) for share in exact]
-    rest = whole.amount_minor - sum(shares)
-    by_remainder = sorted(range(len(shares)), key=lambda index: shares[index] - exact[index])
-    for index in by_remainder[:rest]:
-        shares[index] += 1
-    return tuple(Money(share, whole.currency) for share in shares)
-
-
 def net_amounts(price: Price) -> tuple[Money, ...]:
     """The amounts of the lines without tax, in their order: what an invoice lists, with the tax below.
 
     They add up to the total less the tax, to the minor unit; a line of kind `tax` has none.
     """
-    items = [line for line in price.lines if line.kind is not LineKind.TAX]
-    net = price.total - price.tax
+    amounts = [line.amount for line in price.lines if line.kind is not LineKind.TAX]
     if price.tax_mode is TaxMode.INCLUSIVE and price.tax:
-        shares = iter(apportion(net, [line.amount for line in items]))
-    else:
-        shares = iter(line.amount for line in items)
-    zero = Money.zero(price.total.currency)
+        amounts = list(apportion(price.net, amounts))
+    if len(amounts) == len(price.lines):
+        return tuple(amounts)
+    shares, zero = iter(amounts), Money.zero(price.total.currency)
     return tuple(zero if line.kind is LineKind.TAX else next(shares) for line in price.lines)

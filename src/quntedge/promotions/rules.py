@@ -27,6 +27,8 @@ HOLD = timedelta(hours=2)
 MOST_USES = 1_000_000_000
 MOST_PERIODS = 120
 MOST_CODES_AT_ONCE = 10_000
+MOST_OFF_MINOR = 100_000_000_00
+"""Far above any price, in minor units: what is more is a slip of the keyboard, or units mixed up."""
 LONGEST_NAME = 60
 _LONGEST_TYPED = 200
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{2,39}")
@@ -95,12 +97,16 @@ def _problems(spec: PromotionSpec) -> Iterator[FieldError]:
         yield _error("code", "Use 1 to 40 lower-case letters, digits and _, letter first.")
     if not spec.name.strip() or len(spec.name) > LONGEST_NAME or not spec.name.isprintable():
         yield _error("name", f"Write 1 to {LONGEST_NAME} printable characters.")
-    if (spec.percent_bp is None) == (not spec.amounts):
+    if spec.percent_bp is None and not spec.amounts:
+        yield _error("percent_bp", "Give either a percentage or amounts.")
+    if spec.percent_bp is not None and spec.amounts:
         yield _error("percent_bp", "Give either a percentage or amounts, not both.")
     if spec.percent_bp is not None and not 1 <= spec.percent_bp <= WHOLE_BP:
         yield _error("percent_bp", "A percentage is 1 to 10,000 basis points: 0.01 % to 100 %.")
     if any(amount.amount_minor <= 0 or amount.currency != code for code, amount in spec.amounts.items()):
         yield _error("amounts", "Every amount is more than zero, in the currency it stands under.")
+    if any(amount.amount_minor > MOST_OFF_MINOR for amount in spec.amounts.values()):
+        yield _error("amounts", f"An amount is at most {MOST_OFF_MINOR:,} minor units.")
     if spec.periods is not None and not 1 <= spec.periods <= MOST_PERIODS:
         yield _error("periods", f"It lowers 1 to {MOST_PERIODS} charges; leave it out for all of them.")
     if spec.plans is not None and not spec.plans:

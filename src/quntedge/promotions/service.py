@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
+from quntedge.audit.writing import audit_done
 from quntedge.catalog.models import Plan
 from quntedge.kit.errors import FieldError
 from quntedge.kit.ids import new_id
@@ -63,7 +64,9 @@ class PromotionService:
             await self._change(unit, row, spec, plans, now)
         held = set(await unit.session.scalars(select(PromotionCode.code).where(PromotionCode.promotion_id == row.id)))
         wanted = list(dict.fromkeys(normal_code(code) for code in codes))
-        await self._add(unit, row.id, [code for code in wanted if code not in held], None, None, by)
+        missing = [code for code in wanted if code not in held]
+        await self._add(unit, row.id, missing, None, None, by)
+        audit_done(unit, "promotion.save", "promotion", spec.code, version=row.version, codes_added=len(missing))
         return await self.get(unit, spec.code)
 
     async def get(self, unit: UnitOfWork, code: str) -> PromotionView:
@@ -103,6 +106,7 @@ class PromotionService:
         made = [normal_code(random_code(start)) for _ in range(count)] + [normal_code(one) for one in named]
         batch = batch_id or new_id(BATCH_PREFIX, unit.clock.now())
         await self._add(unit, row.id, list(dict.fromkeys(made)), batch, max_uses, by)
+        audit_done(unit, "promotion.add_codes", "promotion", code, batch=batch, codes_added=len(made))
         return Batch(batch, tuple(made))
 
     async def codes_of_batch(self, unit: UnitOfWork, batch_id: str) -> Batch | None:
@@ -119,12 +123,15 @@ class PromotionService:
         Doing it twice changes nothing. Raises `PromotionNotFound`.
         """
         now = unit.clock.now()
-        await unit.session.execute(
+        ended = await unit.session.scalar(
             update(Promotion)
             .where(Promotion.code == code, Promotion.archived_at.is_(None))
             .values(archived_at=now, updated_at=now)
+            .returning(Promotion.id)
             .execution_options(synchronize_session=False)
         )
+        if ended is not None:
+            audit_done(unit, "promotion.archive", "promotion", code)
         return await self.get(unit, code)
 
     async def archive_code(self, unit: UnitOfWork, code: str) -> None:
@@ -138,6 +145,7 @@ class PromotionService:
         )
         if found is None:
             raise errors.PromotionCodeUnknown("No promotion has this code.")
+        audit_done(unit, "promotion.archive_code", "promotion_code", found)
 
     async def _change(
         self, unit: UnitOfWork, row: Promotion, spec: PromotionSpec, plans: Sequence[str], now: datetime

@@ -22,9 +22,9 @@ MOST_REPAIRS: Final = 5000
 
 _DIFFERING: Final = """
     SELECT object_kind, object_id, measure, currency, gateway, recorded, ledger, listed, held, fresh, finer,
-           occurred_at, transaction_id, user_id, gateway_status, recorded_status
+           occurred_at, transaction_id, user_id, gateway_status, recorded_status, moved, converted
     FROM money_fact
-    WHERE measure = 'status' OR least(gateway, recorded, ledger) <> greatest(gateway, recorded, ledger)
+    WHERE measure = 'status' OR least(gateway, recorded, ledger, moved) <> greatest(gateway, recorded, ledger, moved)
     ORDER BY object_id, measure, currency
 """
 
@@ -35,7 +35,10 @@ _SETTLED_BY_HAND: Final = """
               AND told.resolution = ANY(%(by_hand)s::text[])
               AND told.gateway_minor IS NOT DISTINCT FROM new.gateway
               AND told.recorded_minor IS NOT DISTINCT FROM new.recorded
-              AND told.ledger_minor IS NOT DISTINCT FROM new.ledger)
+              AND told.ledger_minor IS NOT DISTINCT FROM new.ledger
+              AND (told.moved_minor IS NOT DISTINCT FROM new.moved
+                   -- What was explained while the gateway's ledger said nothing stays so when it agrees with its list.
+                   OR told.moved_minor IS NULL AND new.moved = new.gateway))
 """
 
 _COLUMNS: Final = {
@@ -50,27 +53,37 @@ _COLUMNS: Final = {
     "gateway": "bigint",
     "recorded": "bigint",
     "ledger": "bigint",
+    "moved": "bigint",
     "amount": "bigint",
     "detail": "text",
     "period": "text",
     "occurred_at": "timestamptz",
     "owner": "text",
 }
+_SAME_AMOUNTS: Final = """
+    (known.gateway_minor, known.ledger_minor, known.moved_minor)
+    IS NOT DISTINCT FROM (excluded.gateway_minor, excluded.ledger_minor, excluded.moved_minor)
+"""
 _RECORD: Final = f"""
     INSERT INTO money_difference AS known
         (id, run_id, last_run_id, last_pass, cause, measure, object_kind, object_id, transaction_id, user_id, currency,
-         gateway_minor, recorded_minor, ledger_minor, amount_minor, detail, period, occurred_at, owner, first_seen_at,
-         last_seen_at)
+         gateway_minor, recorded_minor, ledger_minor, moved_minor, amount_minor, detail, period, occurred_at, owner,
+         first_seen_at, last_seen_at)
     SELECT id, %(run)s, %(run)s, %(pass)s, cause, measure, object_kind, object_id, transaction_id, user_id, currency,
-           gateway, recorded, ledger, amount, detail, period, occurred_at, owner, %(now)s, %(now)s
+           gateway, recorded, ledger, moved, amount, detail, period, occurred_at, owner, %(now)s, %(now)s
     FROM unnest({", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS.items())}) AS new ({", ".join(_COLUMNS)})
     WHERE NOT {_SETTLED_BY_HAND}
     ON CONFLICT (object_id, measure, currency) WHERE resolution IS NULL DO UPDATE
     SET last_run_id = excluded.last_run_id, last_pass = excluded.last_pass, last_seen_at = excluded.last_seen_at,
         cause = excluded.cause, detail = excluded.detail, gateway_minor = excluded.gateway_minor,
         recorded_minor = excluded.recorded_minor, ledger_minor = excluded.ledger_minor,
-        amount_minor = excluded.amount_minor, transaction_id = excluded.transaction_id, user_id = excluded.user_id,
-        period = excluded.period, occurred_at = excluded.occurred_at
+        moved_minor = excluded.moved_minor, amount_minor = excluded.amount_minor,
+        transaction_id = excluded.transaction_id, user_id = excluded.user_id,
+        period = excluded.period, occurred_at = excluded.occurred_at,
+        -- What somebody proposed was about the amounts they saw.
+        proposed_by = CASE WHEN {_SAME_AMOUNTS} THEN known.proposed_by END,
+        proposed_at = CASE WHEN {_SAME_AMOUNTS} THEN known.proposed_at END,
+        note = CASE WHEN {_SAME_AMOUNTS} THEN known.note END
     RETURNING cause, xmax = 0 AS is_new
 """  # noqa: S608 (names and types from above)
 
@@ -80,26 +93,41 @@ _CLOSE: Final = """
     WHERE resolution IS NULL AND occurred_at >= %(since)s AND occurred_at < %(until)s AND last_pass <> %(pass)s
       AND (%(feed)s OR measure <> ALL(%(of_feed)s::text[]))
 """
+_CLOSE_OLDER: Final = """
+    UPDATE money_difference
+    SET resolution = 'repaired', resolved_at = %(now)s, resolved_by = 'reconciliation'
+    WHERE resolution IS NULL AND object_id IN (SELECT id FROM money_key) AND last_pass <> %(pass)s
+      AND (%(feed)s OR measure <> ALL(%(of_feed)s::text[]))
+"""
 
+# What the gateway's own ledger has moved otherwise than it lists, and no difference says so, is unexplained as well.
 _ADD_UP: Final = f"""
-    WITH summed AS (
-        SELECT currency, measure, count(*) AS objects, coalesce(sum(gateway), 0)::bigint AS gateway,
-               sum(recorded)::bigint AS recorded,
-               coalesce(sum(ledger) FILTER (WHERE gateway IS NOT NULL), 0)::bigint AS ledger,
-               coalesce(sum(gateway - ledger) FILTER (WHERE gateway <> ledger AND (
+    WITH judged AS (
+        SELECT *, coalesce(moved - coalesce(gateway, ledger), 0) AS adrift,
+               CASE WHEN least(gateway, ledger, moved) <> greatest(gateway, ledger, moved) THEN
                    EXISTS (SELECT FROM money_difference AS open
                            WHERE open.object_id = new.object_id AND open.measure = new.measure
                              AND open.currency = new.currency AND open.last_pass = %(pass)s)
                    OR {_SETTLED_BY_HAND}
-               )), 0)::bigint AS explained
+               END AS known
         FROM money_fact AS new
         WHERE measure <> 'status'
+    ), summed AS (
+        SELECT currency, measure, count(*) FILTER (WHERE gateway IS NOT NULL OR recorded IS NOT NULL) AS objects,
+               sum(moved) FILTER (WHERE gateway IS NOT NULL)::bigint AS moved,
+               coalesce(sum(gateway), 0)::bigint AS gateway,
+               sum(recorded)::bigint AS recorded,
+               coalesce(sum(ledger) FILTER (WHERE gateway IS NOT NULL), 0)::bigint AS ledger,
+               (coalesce(sum(gateway - ledger) FILTER (WHERE gateway <> ledger AND known), 0)
+                - coalesce(sum(adrift) FILTER (WHERE NOT known), 0))::bigint AS explained
+        FROM judged
         GROUP BY 1, 2
     )
     INSERT INTO reconciliation_sum AS held
-        (run_id, currency, measure, objects, gateway_minor, recorded_minor, ledger_minor, explained_minor,
-         unexplained_minor)
-    SELECT %(run)s, currency, measure, objects, gateway, recorded, ledger, explained, gateway - ledger - explained
+        (run_id, currency, measure, objects, gateway_minor, recorded_minor, ledger_minor, moved_minor,
+         explained_minor, unexplained_minor)
+    SELECT %(run)s, currency, measure, objects, gateway, recorded, ledger, moved, explained,
+           gateway - ledger - explained
     FROM summed
     ON CONFLICT (run_id, currency, measure) DO UPDATE
     SET objects = held.objects + excluded.objects,
@@ -107,6 +135,8 @@ _ADD_UP: Final = f"""
         recorded_minor = CASE WHEN excluded.recorded_minor IS NULL THEN held.recorded_minor
                               ELSE coalesce(held.recorded_minor, 0) + excluded.recorded_minor END,
         ledger_minor = held.ledger_minor + excluded.ledger_minor,
+        moved_minor = CASE WHEN excluded.moved_minor IS NULL THEN held.moved_minor
+                           ELSE coalesce(held.moved_minor, 0) + excluded.moved_minor END,
         explained_minor = held.explained_minor + excluded.explained_minor,
         unexplained_minor = held.unexplained_minor + excluded.unexplained_minor
 """  # noqa: S608 (a condition from above)
@@ -115,13 +145,15 @@ _COUNT: Final = "SELECT count(DISTINCT object_id) FROM money_fact"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What is compared: one run's slice of time. `feed`: the gateway let us read its movements."""
+    """What is compared: one run's slice of time, or the `older` objects it has chosen. `feed`: the gateway let us read
+    its movements."""
 
     run_id: str
     started_at: datetime
     since: datetime
     until: datetime
     feed: bool
+    older: bool = False
 
 
 Attempt = tuple[Repair, str, Measure, str]
@@ -142,7 +174,7 @@ async def compare(unit: UnitOfWork, piece: Slice, tried: Set[Attempt]) -> Outcom
     """Compares a slice in the caller's transaction. Differences that are there no more are closed as repaired.
 
     Its sums are added to the run's unless something can be mended that was not `tried`: then the slice is to be
-    compared once more.
+    compared once more. What is older than the range is in no sum.
     """
     now = unit.clock.now()
     connection = await unit.driver_connection()
@@ -159,17 +191,19 @@ async def compare(unit: UnitOfWork, piece: Slice, tried: Set[Attempt]) -> Outcom
         "of_feed": list(OF_FEED),
         "by_hand": list(BY_HAND),
     }
-    await connection.execute(facts.CREATE)
-    for statement in facts.ALL if not piece.feed else (*facts.ALL, facts.MOVEMENTS):
+    for statement in (facts.CREATE, facts.CREATE_KEYS):
+        await connection.execute(statement)
+    keys = facts.KEYS_OF_OLDER if piece.older else facts.KEYS_OF_SLICE
+    for statement in (keys, *facts.ALL, *(facts.OF_FEED if piece.feed else ())):
         await connection.execute(statement, values)
     outcome = Outcome()
     async for portion in _differing(connection):
         await _record(unit, portion, values, outcome, tried)
-    outcome.closed = (await connection.execute(_CLOSE, values)).rowcount
+    outcome.closed = (await connection.execute(_CLOSE_OLDER if piece.older else _CLOSE, values)).rowcount
     (outcome.compared,) = await (await connection.execute(_COUNT)).fetchone() or (0,)
-    if not outcome.repairs:
+    if not outcome.repairs and not piece.older:
         await connection.execute(_ADD_UP, values)
-    await connection.execute("DROP TABLE money_fact")
+    await connection.execute("DROP TABLE money_fact, money_key")
     return outcome
 
 

@@ -38,6 +38,20 @@ class CannotBeAdjusted(Conflict):
     title = "The difference cannot be adjusted"
 
 
+class ApprovalByProposer(Conflict):
+    """409: nobody approves of what they proposed themselves."""
+
+    code = "money_difference_own_proposal"
+    title = "Somebody else has to approve"
+
+
+class NothingProposed(Conflict):
+    """409: nobody has proposed to adjust this difference as it is now."""
+
+    code = "money_difference_not_proposed"
+    title = "There is nothing to approve"
+
+
 class PeriodNotReady(Conflict):
     """409: the month cannot be closed yet; the message says what is in the way."""
 

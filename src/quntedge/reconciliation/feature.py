@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from quntedge.bookkeeping.feature import Bookkeeping
-from quntedge.gateway.finance import FinanceActs
+from quntedge.reconciliation.older import MoneyGateway
 from quntedge.reconciliation.repairs import Repairs
 from quntedge.reconciliation.service import ReconciliationService
 from quntedge.reconciliation.settling import Settling
@@ -18,7 +18,7 @@ class Reconciliation:
     def __init__(
         self,
         units: UnitOfWorkFactory,
-        gateway: FinanceActs,
+        gateway: MoneyGateway,
         reconciler: Reconciler,
         bookkeeping: Bookkeeping,
         discover_disputes: Callable[[datetime], Awaitable[int]],

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, Text, text
 from sqlalchemy.orm import Mapped
 
-from quntedge.reconciliation.rules import CAUSES, MEASURES, RECORD_KINDS, RESOLUTIONS, STAGES, TRIGGERS
+from quntedge.reconciliation.rules import CAUSES, MEASURES, OLDER_KINDS, RECORD_KINDS, RESOLUTIONS, STAGES, TRIGGERS
 from quntedge.storage.base import Base, business
 
 
@@ -25,6 +25,7 @@ class GatewayRecord(Base):
         CheckConstraint(_one_of("kind", RECORD_KINDS), name="kind"),
         CheckConstraint("amount_minor >= 0 AND tax_minor >= 0 AND fee_minor >= 0", name="amounts"),
         Index("ix_gateway_record_kind", "kind", "occurred_at", "id"),
+        Index("ix_gateway_record_payment", "payment_id", postgresql_where=text("payment_id IS NOT NULL")),
     )
 
     id: Mapped[str] = business(Text, primary_key=True)
@@ -45,7 +46,8 @@ class GatewayRecord(Base):
 class GatewayMovement(Base):
     """A line of the gateway's own ledger, signed: what comes to us is positive.
 
-    The exact amount is `amount_minor` and `residue` hundred-millionths of a minor unit.
+    The exact amount is `amount_minor` and `residue` hundred-millionths of a minor unit. `seen_at` is when we read it
+    first.
     """
 
     __tablename__ = "gateway_movement"
@@ -53,6 +55,8 @@ class GatewayMovement(Base):
         CheckConstraint("residue BETWEEN -50000000 AND 50000000", name="residue"),
         Index("ix_gateway_movement_payment", "payment_id", postgresql_where=text("payment_id IS NOT NULL")),
         Index("ix_gateway_movement_alone", "posted_at", postgresql_where=text("payment_id IS NULL OR kind = 'other'")),
+        Index("ix_gateway_movement_source", "source_id", postgresql_where=text("kind IN ('payout', 'payout_fee')")),
+        Index("ix_gateway_movement_seen", "seen_at", postgresql_where=text("payment_id IS NOT NULL")),
     )
 
     id: Mapped[str] = business(Text, primary_key=True)
@@ -109,12 +113,30 @@ class ReconciliationRun(Base):
     finished_at: Mapped[datetime | None] = business()
 
 
+class ReconciliationOlder(Base):
+    """Something from before the range of the run under way that it looks at all the same: a difference of it is still
+    open, or something has moved because of it. `looked_at` is when it was read again; the next run takes its place."""
+
+    __tablename__ = "reconciliation_older"
+    __table_args__ = (
+        CheckConstraint(_one_of("object_kind", OLDER_KINDS), name="object_kind"),
+        Index("ix_reconciliation_older_waiting", "run_id", "object_id", postgresql_where=text("looked_at IS NULL")),
+    )
+
+    run_id: Mapped[str] = business(Text, ForeignKey("reconciliation_run.id"), primary_key=True)
+    object_kind: Mapped[str] = business(Text, primary_key=True)
+    object_id: Mapped[str] = business(Text, primary_key=True)
+    occurred_at: Mapped[datetime | None] = business()
+    looked_at: Mapped[datetime | None] = business()
+
+
 class ReconciliationSum(Base):
     """What the three sides come to in one run, by currency and measure. Minor units.
 
     `explained_minor` is how much of gateway less ledger the differences found make up; the rest, which has to be
     nothing, is `unexplained_minor`. `gateway_minor` and `ledger_minor` leave out what the gateway does not tell;
-    `recorded_minor` is None where we keep no record but the ledger.
+    `recorded_minor` is None where we keep no record but the ledger, `moved_minor` where the gateway's own ledger is the
+    only thing that tells of the gateway's side.
     """
 
     __tablename__ = "reconciliation_sum"
@@ -130,6 +152,7 @@ class ReconciliationSum(Base):
     gateway_minor: Mapped[int] = business(BigInteger)
     recorded_minor: Mapped[int | None] = business(BigInteger)
     ledger_minor: Mapped[int] = business(BigInteger)
+    moved_minor: Mapped[int | None] = business(BigInteger)
     explained_minor: Mapped[int] = business(BigInteger)
     unexplained_minor: Mapped[int] = business(BigInteger)
 
@@ -140,7 +163,9 @@ class MoneyDifference(Base):
     A side that does not tell is None. `amount_minor` is what the gateway has more than the ledger; where those two
     agree, what the gateway has more than our records. Open until `resolved_at`; an object has at most one open
     difference of a measure and currency, however often it is found. `object_id` is the gateway's id where there is one;
-    `last_pass` is the comparison that found it last.
+    `last_pass` is the comparison that found it last. `moved_minor` is what the gateway's own ledger has moved.
+
+    `proposed_by` wants it posted to the ledger; somebody else has to agree.
     """
 
     __tablename__ = "money_difference"
@@ -151,6 +176,12 @@ class MoneyDifference(Base):
         CheckConstraint("(resolution IS NULL) = (resolved_at IS NULL)", name="resolved"),
         CheckConstraint("(resolution IS NULL) = (resolved_by IS NULL)", name="resolved_by"),
         CheckConstraint("resolution IN ('repaired') OR resolution IS NULL OR note IS NOT NULL", name="note"),
+        CheckConstraint("(proposed_by IS NULL) = (proposed_at IS NULL)", name="proposed"),
+        CheckConstraint("proposed_by IS NULL OR note IS NOT NULL", name="proposal_says_why"),
+        CheckConstraint("resolution <> 'adjusted' OR proposed_by <> resolved_by", name="two_people"),
+        CheckConstraint(
+            "resolution <> 'adjusted' OR proposed_by IS NOT NULL OR cause = 'rounding'", name="adjusted_by_two"
+        ),
         CheckConstraint("period ~ '^[0-9]{4}-[0-9]{2}$'", name="period"),
         Index(
             "uq_money_difference_open",
@@ -163,6 +194,8 @@ class MoneyDifference(Base):
         Index("ix_money_difference_object", "object_id", "measure", "currency"),
         Index("ix_money_difference_open", "period", "id", postgresql_where=text("resolution IS NULL")),
         Index("ix_money_difference_seen", "first_seen_at", "id"),
+        Index("ix_money_difference_resolution", "resolution", "first_seen_at", "id"),
+        Index("ix_money_difference_cause", "cause", "first_seen_at", "id"),
         Index("ix_money_difference_occurred", "occurred_at", postgresql_where=text("resolution IS NULL")),
     )
 
@@ -180,6 +213,7 @@ class MoneyDifference(Base):
     gateway_minor: Mapped[int | None] = business(BigInteger)
     recorded_minor: Mapped[int | None] = business(BigInteger)
     ledger_minor: Mapped[int | None] = business(BigInteger)
+    moved_minor: Mapped[int | None] = business(BigInteger)
     amount_minor: Mapped[int] = business(BigInteger)
     detail: Mapped[str] = business(Text)
     period: Mapped[str] = business(Text)
@@ -190,6 +224,8 @@ class MoneyDifference(Base):
     resolution: Mapped[str | None] = business(Text)
     resolved_at: Mapped[datetime | None] = business()
     resolved_by: Mapped[str | None] = business(Text)
+    proposed_by: Mapped[str | None] = business(Text)
+    proposed_at: Mapped[datetime | None] = business()
     note: Mapped[str | None] = business(Text)
 
 

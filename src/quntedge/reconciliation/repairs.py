@@ -18,7 +18,7 @@ from quntedge.kit.errors import QuntedgeError
 from quntedge.kit.logging import get_logger
 from quntedge.kit.money import Money
 from quntedge.reconciliation.models import GatewayRecord
-from quntedge.reconciliation.rules import Repair, Sides, gain_of
+from quntedge.reconciliation.rules import Repair, Sides, at_gateway, gain_of
 from quntedge.storage.rows import among
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from quntedge.webhooks.reconcile import Reconciler
@@ -173,7 +173,8 @@ class Repairs:
         )
         if found is None:
             return
-        gain = gain_of(sides.measure, sides.gateway or 0, sides.ledger or 0)
+        exact = at_gateway(sides.gateway, sides.moved, sides.ledger)
+        gain = gain_of(sides.measure, exact or 0, sides.ledger or 0)
         await self._bookkeeping.service.post_rounding(
             unit, found, gain=Money(gain, sides.currency), occurred_at=now, cause=BY_US
         )

@@ -18,6 +18,9 @@ FEES_KNOWN_AFTER = timedelta(days=3)
 NIGHTLY_WINDOW = timedelta(days=35)
 """How far back the nightly run looks: renewals are tried again for weeks, and lists know only the creation."""
 
+MOST_OLDER = 2000
+"""How many objects from before its range a run looks at, each read by itself: the rest is the next run's."""
+
 
 class Measure(StrEnum):
     """What is compared. Amounts are positive where they are usual: fees cost, refunds go out."""
@@ -54,6 +57,9 @@ class Cause(StrEnum):
     LEDGER_AMOUNT = "ledger_amount"
     LEDGER_ORPHAN = "ledger_orphan"
     ROUNDING = "rounding"
+    MOVED = "moved"
+    """The gateway's own ledger contradicts its lists."""
+    CONVERSION = "conversion"
 
 
 class Resolution(StrEnum):
@@ -83,6 +89,8 @@ class Stage(StrEnum):
     REFUNDS = "refunds"
     MOVEMENTS = "movements"
     PAYOUTS = "payouts"
+    OLDER = "older"
+    """What is older than the range and not settled, or has moved in it."""
     COMPARE = "compare"
     DONE = "done"
 
@@ -94,6 +102,7 @@ BY_HAND = (Resolution.EXPLAINED, Resolution.ADJUSTED, Resolution.ACCEPTED)
 STAGES = tuple(stage.value for stage in Stage)
 TRIGGERS = ("nightly", "manual")
 RECORD_KINDS = ("payment", "refund", "payout")
+OLDER_KINDS = ("payment", "refund", "payout", "movement", "entry")
 OF_FEED = (Measure.FEE, Measure.DISPUTE, Measure.DISPUTE_FEE, Measure.OTHER)
 """What only the feed of movements tells of the gateway's side."""
 
@@ -125,6 +134,8 @@ _OF_MEASURE = {
 class Sides:
     """One measure of one object in one currency, as each side has it. Minor units; None: this side does not tell.
 
+    `gateway` is what the gateway lists, `moved` what it has moved on its own ledger because of it; what only that
+    ledger tells (fees, disputes) is `gateway`. `converted`: it was moved in another currency than the payment's.
     `listed` and `held`: the gateway, and we, have the object at all. `fresh`: one side changed it just now, or is ahead
     of what was read. `finer`: the gateway's exact amount is no whole number of minor units. `gateway_status` and
     `recorded_status` are the gateway's own words.
@@ -142,6 +153,8 @@ class Sides:
     fresh: bool
     finer: bool
     occurred_at: datetime
+    moved: int | None = None
+    converted: bool = False
     transaction_id: str | None = None
     user_id: str | None = None
     gateway_status: str | None = None
@@ -152,15 +165,27 @@ def differs(sides: Sides) -> bool:
     """Whether those who tell tell different things."""
     if sides.measure is Measure.STATUS:
         return sides.gateway_status != sides.recorded_status
-    told = {side for side in (sides.gateway, sides.recorded, sides.ledger) if side is not None}
+    told = {side for side in (sides.gateway, sides.recorded, sides.ledger, sides.moved) if side is not None}
     return len(told) > 1
 
 
 def amount_of(sides: Sides) -> int:
     """What the gateway has more than the ledger; where those agree or one is silent, more than the next who tells."""
-    first = sides.gateway if sides.gateway is not None else sides.recorded
+    first = at_gateway(sides.gateway, sides.moved, sides.ledger)
+    if first is None:
+        first = sides.recorded
     others = [side for side in (sides.ledger, sides.recorded) if side is not None]
     return next(((first or 0) - side for side in others if side != first), 0)
+
+
+def at_gateway(gateway: int | None, moved: int | None, ledger: int | None) -> int | None:
+    """Of what the gateway lists and what it moved, that which is not in our ledger; its list has the first word.
+
+    None where the gateway does not tell.
+    """
+    if moved is None or (gateway is not None and gateway != ledger):
+        return gateway
+    return moved
 
 
 def gain_of(measure: Measure, gateway: int, ledger: int) -> int:
@@ -172,15 +197,19 @@ def cause_of(sides: Sides) -> Cause:
     """Why these sides differ."""
     known_here = sides.held or sides.object_kind in ("payout", "movement")
     if not sides.listed and not sides.held:
-        return Cause.LEDGER_ORPHAN
+        return Cause.LEDGER_ORPHAN if sides.ledger else Cause.MOVEMENT
     if sides.fresh:
         return Cause.TIMING
+    if sides.converted:
+        return Cause.CONVERSION
     if not sides.listed:
         return Cause.MISSING_AT_GATEWAY
     if not known_here:
         return Cause.MISSING_HERE
     if _is_rounding(sides):
         return Cause.ROUNDING
+    if _is_moved_only(sides):
+        return Cause.MOVED
     between = sides.gateway is not None and sides.recorded is not None
     if sides.measure is Measure.STATUS or (between and sides.gateway != sides.recorded):
         return _between_gateway_and_us(sides)
@@ -197,10 +226,17 @@ def _between_gateway_and_us(sides: Sides) -> Cause:
 
 def _is_rounding(sides: Sides) -> bool:
     """The gateway counts fractions, and the nearest whole amount is one off."""
-    if not sides.finer or sides.gateway is None:
+    exact = at_gateway(sides.gateway, sides.moved, sides.ledger)
+    if not sides.finer or exact is None:
         return False
     told = [side for side in (sides.recorded, sides.ledger) if side is not None]
-    return all(abs(sides.gateway - side) <= 1 for side in told)
+    return all(abs(exact - side) <= 1 for side in told)
+
+
+def _is_moved_only(sides: Sides) -> bool:
+    """All agree but the gateway's own ledger."""
+    told = {side for side in (sides.gateway, sides.recorded, sides.ledger) if side is not None}
+    return sides.moved is not None and len(told) == 1 and sides.moved not in told
 
 
 def owner_of(cause: Cause) -> str:
@@ -215,7 +251,7 @@ def repair_of(sides: Sides, cause: Cause) -> Repair | None:
     lacks altogether while the gateway and our records agree, and what nobody but the gateway can know.
     """
     about_payment = sides.object_kind in ("payment", "refund")
-    if cause is Cause.TIMING:
+    if cause in (Cause.TIMING, Cause.MOVED, Cause.CONVERSION):
         return None
     if cause in (Cause.MISSING_HERE, Cause.STATUS, Cause.AMOUNT, Cause.REFUND) and about_payment and sides.listed:
         return Repair.READ_PAYMENT
@@ -227,8 +263,9 @@ def repair_of(sides: Sides, cause: Cause) -> Repair | None:
         return Repair.POST_FEE
     if cause is Cause.PAYOUT:
         return Repair.POST_PAYOUT
-    if cause is Cause.ROUNDING and sides.ledger is not None and sides.gateway != sides.ledger:
-        return Repair.POST_ROUNDING
+    if cause is Cause.ROUNDING and sides.ledger is not None:
+        exact = at_gateway(sides.gateway, sides.moved, sides.ledger)
+        return Repair.POST_ROUNDING if exact != sides.ledger else None
     return None
 
 
@@ -254,6 +291,8 @@ _DETAILS = {
     Cause.LEDGER_AMOUNT: "the ledger has another {measure} for the {kind} than our records",
     Cause.LEDGER_ORPHAN: "the ledger has an entry for something that neither the gateway nor we know",
     Cause.ROUNDING: "the gateway counts fractions; the whole amounts are one apart",
+    Cause.MOVED: "the gateway's own ledger has moved another {measure} for the {kind} than its lists say",
+    Cause.CONVERSION: "the gateway has moved the {measure} of the {kind} in another currency than the payment's",
 }
 
 _PERIOD = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")

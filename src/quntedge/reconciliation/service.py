@@ -7,20 +7,22 @@ goes on there. No transaction is open while the gateway is asked.
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Row
 
 from quntedge.gateway.errors import GatewayError, GatewayRateLimited, GatewayRejected
-from quntedge.gateway.finance import FinanceActs, PayoutSnapshot
+from quntedge.gateway.finance import PayoutSnapshot
 from quntedge.kit.crypto import random_token
 from quntedge.kit.logging import get_logger
 from quntedge.kit.metrics import MONEY_DIFFERENCES_OPEN
-from quntedge.reconciliation import queries, runs, statement
+from quntedge.reconciliation import older, queries, runs, statement
 from quntedge.reconciliation.comparing import Attempt, Slice, attempt_of, compare
 from quntedge.reconciliation.errors import RunUnderWay
+from quntedge.reconciliation.older import MoneyGateway
 from quntedge.reconciliation.repairs import Repairs
 from quntedge.reconciliation.rules import NIGHTLY_WINDOW, SETTLING, Repair, Sides, Stage, slices
 from quntedge.reconciliation.runs import Step, TakenOver, Wish
@@ -31,7 +33,7 @@ AFTER_TROUBLE: Final = timedelta(minutes=5)
 MOST_INTERRUPTIONS: Final = 100
 """A run that was interrupted this often fails: the nightly one begins anew the next day."""
 
-_ORDER: Final = (Stage.PAYMENTS, Stage.REFUNDS, Stage.MOVEMENTS, Stage.PAYOUTS, Stage.COMPARE)
+_ORDER: Final = (Stage.PAYMENTS, Stage.REFUNDS, Stage.MOVEMENTS, Stage.PAYOUTS, Stage.OLDER, Stage.COMPARE)
 
 T = TypeVar("T")
 Progress = Callable[[Stage, float, int], None]
@@ -47,7 +49,7 @@ def _nobody(stage: Stage, share: float, rows: int) -> None:
 class ReconciliationService:
     """Begins runs and works on them. Any number of processes may; each run has one at a time."""
 
-    def __init__(self, units: UnitOfWorkFactory, gateway: FinanceActs, repairs: Repairs) -> None:
+    def __init__(self, units: UnitOfWorkFactory, gateway: MoneyGateway, repairs: Repairs) -> None:
         self._units = units
         self._gateway = gateway
         self.repairs = repairs
@@ -129,9 +131,14 @@ class ReconciliationService:
             run = await runs.get(unit, run_id)
         stage, position, feed, rows = Stage(run.stage), run.position, run.feed_read, run.rows_read
         while stage is not Stage.DONE:
+            if stage is Stage.OLDER:
+                rows += await self._look_back(run, feed)
+                progress(stage, _share(run, stage, run.until), rows)
+                position = run.until
             for since, until in slices(position, self._end_of(run, stage)):
                 if stage is Stage.COMPARE:
-                    await self._compare(run, since, until, feed)
+                    piece = Slice(run.id, run.started_at, since, until, feed)
+                    await self._compare(run, piece, Step(stage, since), Step(stage, until))
                 else:
                     counted, told = await self._read(run, stage, since, until)
                     rows, feed = rows + counted, feed and told
@@ -185,23 +192,47 @@ class ReconciliationService:
         await self.repairs.post_payouts(unit, [payout.payout_id for payout in page])
         return counted
 
-    async def _compare(self, run: Row[Any], since: datetime, until: datetime, feed: bool) -> None:
-        """Compares one slice; what can be mended is mended, and the slice compared again."""
-        piece = Slice(run.id, run.started_at, since, until, feed)
+    async def _look_back(self, run: Row[Any], feed: bool) -> int:
+        """Reads and compares what is older than the range; how many rows were read. What was read stays read, so
+        whoever goes on reads the rest only."""
+        counted, here = 0, Step(Stage.OLDER, run.since)
+        async with self._units() as unit:
+            await older.choose(unit, run)
+            await runs.move(unit, run.id, self._holder, here)
+            await unit.commit()
+        while batch := await self._waiting(run.id):
+            reading = await older.read(self._gateway, batch, feed=feed)
+            async with self._units() as unit:
+                await older.keep(unit, run.id, batch, reading)
+                await self.repairs.post_payouts(unit, [payout.payout_id for payout in reading.payouts])
+                await runs.move(unit, run.id, self._holder, Step(Stage.OLDER, run.since, rows=reading.rows))
+                await unit.commit()
+            counted += reading.rows
+        await self._compare(run, Slice(run.id, run.started_at, run.since, run.until, feed, older=True), here, here)
+        return counted
+
+    async def _waiting(self, run_id: str) -> Sequence[Row[Any]]:
+        async with self._units() as unit:
+            return await older.waiting(unit, run_id)
+
+    async def _compare(self, run: Row[Any], piece: Slice, before: Step, after: Step) -> None:
+        """Compares one piece; what can be mended is mended, and it is compared again. `before` is where the run stays
+        meanwhile, `after` where it is then."""
         tried: set[Attempt] = set()
         # What is read again may show what else is to be posted, so several rounds may be needed; what did not help
         # is not tried again.
-        while repairs := await self._compare_once(run, piece, tried):
+        while repairs := await self._compare_once(run, piece, tried, before, after):
             await self.repairs.mend(repairs)
             tried.update(attempt_of(repair, sides) for repair, sides in repairs)
 
-    async def _compare_once(self, run: Row[Any], piece: Slice, tried: set[Attempt]) -> list[tuple[Repair, Sides]]:
+    async def _compare_once(
+        self, run: Row[Any], piece: Slice, tried: set[Attempt], before: Step, after: Step
+    ) -> list[tuple[Repair, Sides]]:
         async with self._units() as unit:
             outcome = await compare(unit, piece, tried)
             again = bool(outcome.repairs)
-            step = Step(
-                Stage.COMPARE,
-                piece.since if again else piece.until,
+            step = replace(
+                before if again else after,
                 compared=0 if again else outcome.compared,
                 found=outcome.found,
                 repaired=outcome.closed,

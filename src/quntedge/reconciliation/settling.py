@@ -7,27 +7,29 @@ from typing import Any, Final
 from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from quntedge.audit.writing import audit_done
 from quntedge.bookkeeping.feature import Bookkeeping
 from quntedge.kit.money import Money
 from quntedge.ledger.rules import Account
 from quntedge.reconciliation import queries
 from quntedge.reconciliation.errors import (
     AlreadyResolved,
+    ApprovalByProposer,
     CannotBeAdjusted,
     DifferenceNotFound,
     InvalidResolution,
     InvalidWindow,
+    NothingProposed,
     PeriodClosed,
     PeriodNotReady,
 )
 from quntedge.reconciliation.models import MoneyDifference, MoneyPeriod
 from quntedge.reconciliation.queries import Filter
-from quntedge.reconciliation.rules import BY_HAND, Measure, Resolution, bounds_of, gain_of
+from quntedge.reconciliation.rules import BY_HAND, Measure, Resolution, at_gateway, bounds_of, gain_of
 from quntedge.storage.unit_of_work import UnitOfWork
 
 _NOTE_LENGTH: Final = range(3, 1001)
 _LISTED: Final = 20
-BY_RECONCILIATION: Final = "reconciliation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,8 @@ class Settling:
     async def resolve(self, unit: UnitOfWork, difference_id: str, verdict: Verdict) -> Row[Any]:
         """Writes down what became of a difference; the row then.
 
-        `adjusted` also posts what the gateway has more than the ledger, with the reconciliation as the one who asks
-        and whoever resolves as the one who approves. Raises `InvalidResolution`, `DifferenceNotFound`,
-        `AlreadyResolved`, `CannotBeAdjusted`.
+        `adjusted` only proposes it, because it posts to the ledger: the difference stays open until somebody else
+        agrees. Raises `InvalidResolution`, `DifferenceNotFound`, `AlreadyResolved`, `CannotBeAdjusted`.
         """
         note = verdict.note.strip()
         if verdict.resolution not in BY_HAND or len(note) not in _NOTE_LENGTH:
@@ -59,15 +60,75 @@ class Settling:
         found = await self._locked(unit, difference_id)
         if found.resolution is not None:
             raise AlreadyResolved(f"This difference was resolved as {found.resolution} by {found.resolved_by}.")
-        if verdict.resolution == Resolution.ADJUSTED:
-            await self._adjust(unit, found, note, verdict.by)
         now = unit.clock.now()
-        await (await unit.connection()).execute(
-            update(MoneyDifference)
-            .where(MoneyDifference.id == difference_id)
-            .values(resolution=verdict.resolution, resolved_at=now, resolved_by=verdict.by, note=note)
+        if verdict.resolution == Resolution.ADJUSTED:
+            _gain(found)
+            values = {"proposed_by": verdict.by, "proposed_at": now, "note": note}
+        else:
+            values = {"resolution": verdict.resolution, "resolved_at": now, "resolved_by": verdict.by, "note": note}
+            values |= {"proposed_by": None, "proposed_at": None}
+        await self._write_down(unit, difference_id, values)
+        audit_done(
+            unit, "reconciliation.resolve", "money_difference", difference_id, resolution=str(verdict.resolution)
         )
         return await queries.difference(unit, difference_id)
+
+    async def approve(self, unit: UnitOfWork, difference_id: str, by: str) -> Row[Any]:
+        """Agrees that a difference is adjusted; the row then. What the gateway has more than the ledger is posted in
+        the names of whoever proposed it and of `by`.
+
+        Raises `DifferenceNotFound`, `AlreadyResolved`, `NothingProposed`, `ApprovalByProposer`, `CannotBeAdjusted`.
+        """
+        found = await self._proposed(unit, difference_id)
+        if found.proposed_by == by:
+            raise ApprovalByProposer("You proposed this yourself. Have somebody else approve it, or reject it.")
+        now = unit.clock.now()
+        gain = _gain(found)
+        clearing, written_off = Account.GATEWAY_CLEARING, Account.ADJUSTMENTS
+        await self._bookkeeping.service.post_adjustment(
+            unit,
+            found.id,
+            debit=clearing if gain > 0 else written_off,
+            credit=written_off if gain > 0 else clearing,
+            amount=Money(abs(gain), found.currency),
+            reason=found.note,
+            requested_by=found.proposed_by,
+            approved_by=by,
+            occurred_at=now,
+            cause=f"reconciliation:{found.id}",
+        )
+        await self._write_down(
+            unit, difference_id, {"resolution": Resolution.ADJUSTED, "resolved_at": now, "resolved_by": by}
+        )
+        audit_done(unit, "reconciliation.approve", "money_difference", difference_id, proposed_by=found.proposed_by)
+        return await queries.difference(unit, difference_id)
+
+    async def reject(self, unit: UnitOfWork, difference_id: str, by: str) -> Row[Any]:
+        """Turns a proposed adjustment down; whoever proposed it may, too. The difference stays open. The row then.
+
+        Raises `DifferenceNotFound`, `AlreadyResolved`, `NothingProposed`.
+        """
+        found = await self._proposed(unit, difference_id)
+        await self._write_down(unit, difference_id, {"proposed_by": None, "proposed_at": None, "note": None})
+        audit_done(
+            unit, "reconciliation.reject", "money_difference", difference_id, proposed_by=found.proposed_by, by=by
+        )
+        return await queries.difference(unit, difference_id)
+
+    async def _proposed(self, unit: UnitOfWork, difference_id: str) -> Row[Any]:
+        found = await self._locked(unit, difference_id)
+        if found.resolution is not None:
+            raise AlreadyResolved(f"This difference was resolved as {found.resolution} by {found.resolved_by}.")
+        if found.proposed_by is None:
+            raise NothingProposed(
+                "Nobody has proposed to adjust this difference, or its amounts have changed since; propose it anew."
+            )
+        return found
+
+    @staticmethod
+    async def _write_down(unit: UnitOfWork, difference_id: str, values: dict[str, Any]) -> None:
+        statement = update(MoneyDifference).where(MoneyDifference.id == difference_id).values(**values)
+        await (await unit.connection()).execute(statement)
 
     async def assign(self, unit: UnitOfWork, difference_id: str, owner: str) -> Row[Any]:
         """Says who looks at a difference. Raises `InvalidResolution`, `DifferenceNotFound`, `AlreadyResolved`."""
@@ -89,29 +150,6 @@ class Settling:
         if found is None:
             raise DifferenceNotFound(f"There is no difference {difference_id}.")
         return found
-
-    async def _adjust(self, unit: UnitOfWork, found: Row[Any], note: str, by: str) -> None:
-        if found.gateway_minor is None or found.ledger_minor is None or found.gateway_minor == found.ledger_minor:
-            raise CannotBeAdjusted("The gateway and the ledger agree here, or one of them tells nothing.")
-        if found.measure in (Measure.TAX, Measure.PAYOUT):
-            raise CannotBeAdjusted(
-                "Tax and payouts are not written off: mend the record, or post an entry of your own and explain it."
-            )
-        gain = gain_of(Measure(found.measure), found.gateway_minor, found.ledger_minor)
-        amount = Money(abs(gain), found.currency)
-        clearing, written_off = Account.GATEWAY_CLEARING, Account.ADJUSTMENTS
-        await self._bookkeeping.service.post_adjustment(
-            unit,
-            found.id,
-            debit=clearing if gain > 0 else written_off,
-            credit=written_off if gain > 0 else clearing,
-            amount=amount,
-            reason=note,
-            requested_by=BY_RECONCILIATION,
-            approved_by=by,
-            occurred_at=unit.clock.now(),
-            cause=f"reconciliation:{found.id}",
-        )
 
     async def close(self, unit: UnitOfWork, period: str, by: str) -> Row[Any]:
         """Closes a month; its row. Raises `InvalidWindow`, `PeriodClosed`, and `PeriodNotReady` saying what is in the
@@ -171,4 +209,17 @@ class Settling:
         made = (await (await unit.connection()).execute(statement)).one_or_none()
         if made is None:
             raise PeriodClosed(f"{period} is closed already.")
+        audit_done(unit, "reconciliation.close_period", "period", period, run=run_id)
         return made
+
+
+def _gain(found: Row[Any]) -> int:
+    """What is to be posted on our balance at the gateway, in minor units. Raises `CannotBeAdjusted`."""
+    there = at_gateway(found.gateway_minor, found.moved_minor, found.ledger_minor)
+    if there is None or found.ledger_minor is None or there == found.ledger_minor:
+        raise CannotBeAdjusted("The gateway and the ledger agree here, or one of them tells nothing.")
+    if found.measure in (Measure.TAX, Measure.PAYOUT):
+        raise CannotBeAdjusted(
+            "Tax and payouts are not written off: mend the record, or post an entry of your own and explain it."
+        )
+    return gain_of(Measure(found.measure), there, found.ledger_minor)

@@ -93,7 +93,7 @@ async def keep_payouts(unit: UnitOfWork, page: Iterable[PayoutSnapshot]) -> int:
 
 
 async def keep_movements(unit: UnitOfWork, page: Iterable[Movement]) -> int:
-    """Keeps a page of movements; how many there were. What was posted once stays as it is."""
+    """Keeps a page of movements; how many there were. When each was read first stays."""
     now = unit.clock.now()
     rows: Rows = {
         movement.movement_id: {
@@ -110,7 +110,7 @@ async def keep_movements(unit: UnitOfWork, page: Iterable[Movement]) -> int:
         }
         for movement in page
     }
-    await _keep(unit, GatewayMovement.__table__, rows, ("kind", "amount_minor", "residue", "payment_id", "seen_at"))
+    await _keep(unit, GatewayMovement.__table__, rows, ("kind", "amount_minor", "residue", "payment_id", "source_id"))
     return len(rows)
 
 

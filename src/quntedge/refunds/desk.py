@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
+from quntedge.audit.rules import Detail
+from quntedge.audit.writing import audit_done
 from quntedge.kit.errors import Conflict, Forbidden, QuntedgeError
 from quntedge.kit.ids import new_id
 from quntedge.kit.money import Money
@@ -116,6 +118,7 @@ class RefundDesk:
             row.status, row.approved_by, row.approved_at = "approved", actor, unit.clock.now()
             row.decision_note = await self._sealed(unit, row, "decision_note", kept)
             history.moved(unit, row, "requested", actor=actor, cause="approved")
+            audit_done(unit, "refund.approve", "refund", row.id, **_facts(row))
             await self._begin(unit, row, payment)
             await self._owed.settle(unit, [row.transaction_id])
             await unit.commit()
@@ -133,6 +136,7 @@ class RefundDesk:
             row.updated_at = unit.clock.now()
             row.decision_note = await self._sealed(unit, row, "decision_note", kept)
             history.moved(unit, row, "requested", actor=actor, cause="rejected")
+            audit_done(unit, "refund.reject", "refund", row.id, **_facts(row))
             await self._owed.refuse(unit, row)
             await unit.commit()
         return row
@@ -197,6 +201,7 @@ class RefundDesk:
         unit.session.add(row)
         await unit.session.flush()
         history.moved(unit, row, None, actor=wish.actor, cause="requested")
+        audit_done(unit, "refund.request", "refund", row.id, waits=waits, **_facts(row))
         if not waits:
             await self._begin(unit, row, payment)
         return row
@@ -253,6 +258,11 @@ class RefundDesk:
         )
         await unit.commit()
         return error
+
+
+def _facts(row: Refund) -> dict[str, Detail]:
+    """What the audit log says of a refund: no notes, which are about a person."""
+    return {"payment": row.transaction_id, "amount_minor": row.amount_minor, "currency": row.currency}
 
 
 def _constraint(error: IntegrityError) -> str | None:

@@ -8,6 +8,7 @@ anything sent again, under the same idempotency key.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from quntedge.audit.writing import audit_done
 from quntedge.gateway.errors import GatewayError, GatewayInvalidAnswer, GatewayOutcomeUnknown
 from quntedge.gateway.port import PaymentSnapshot, RefundSnapshot
 from quntedge.kit.money import Money
@@ -77,6 +78,7 @@ class RefundSteps:
         if (await queries.standing(unit.session, payment)).disputed:
             return GiveUp("charge_disputed", "The payment was disputed before the refund was sent.")
         self._move(unit, row, "sending", run)
+        audit_done(unit, "refund.execute", "refund", row.id, amount_minor=row.amount_minor, currency=row.currency)
         return GoTo(SEND)
 
     # Sending, and finding out whether it was done.

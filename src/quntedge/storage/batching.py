@@ -14,8 +14,8 @@ class MicroBatcher(Generic[Item, Answer]):
 
     A call that finds no batch under way starts one at once; calls that arrive meanwhile wait together for the next.
     An exception of the batch reaches every caller in it. `lanes` batches may be under way at the same time.
-    Batches that are not full begin at least `pace_seconds` apart, so that steady traffic does not become a stream of
-    tiny ones; a call after a pause never waits for that.
+    Batches begin at least `pace_seconds` apart, so that steady traffic does not become a stream of tiny ones; a call
+    after a pause never waits for that, nor do `enough` calls together.
     """
 
     def __init__(
@@ -25,19 +25,24 @@ class MicroBatcher(Generic[Item, Answer]):
         max_batch: int = 500,
         lanes: int = 1,
         pace_seconds: float = 0.0,
+        enough: int | None = None,
     ) -> None:
         self._run = run
         self._max_batch = max_batch
+        self._enough = max_batch if enough is None else enough
         self._free_lanes = lanes
         self._pace_seconds = pace_seconds
         self._began = 0.0
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._plenty: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, item: Item) -> "asyncio.Future[Answer]":
         """Queues one item; the future is done when its batch is."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
+        if self._plenty is not None and not self._plenty.done() and len(self._waiting) >= self._enough:
+            self._plenty.set_result(None)
         if self._free_lanes:
             self._free_lanes -= 1
             task = asyncio.create_task(self._drain())
@@ -59,10 +64,10 @@ class MicroBatcher(Generic[Item, Answer]):
             self._free_lanes += 1
 
     async def _rest(self) -> None:
-        if 0 < len(self._waiting) < self._max_batch:
-            left = self._began + self._pace_seconds - time.monotonic()
-            if left > 0:
-                await asyncio.sleep(left)
+        left = self._began + self._pace_seconds - time.monotonic()
+        if left > 0 and 0 < len(self._waiting) < self._enough:
+            self._plenty = asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._plenty}, timeout=left)
 
     async def _run_one(self, batch: "list[tuple[Item, asyncio.Future[Answer]]]") -> None:
         try:

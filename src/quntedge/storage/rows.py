@@ -1,15 +1,30 @@
 """Statements for many rows at once, for the tables that a batch of events touches."""
 
+import struct
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
 from psycopg import AsyncConnection
 from psycopg.abc import AdaptContext
+from psycopg.rows import namedtuple_row
 from psycopg.types.array import ListBinaryDumper
-from sqlalchemy import ARRAY, ColumnElement, Dialect, FromClause, Table, Text, TypeDecorator, any_, bindparam
+from sqlalchemy import (
+    ARRAY,
+    ClauseElement,
+    ColumnElement,
+    Dialect,
+    Executable,
+    FromClause,
+    Table,
+    Text,
+    TypeDecorator,
+    any_,
+    bindparam,
+)
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
+from sqlalchemy.sql.compiler import SQLCompiler
 
 
 async def driver_of(connection: SqlConnection) -> AsyncConnection[Any]:
@@ -24,10 +39,31 @@ class Texts(list[str]):
     """Texts on their way to PostgreSQL as one array, in binary: written as text it costs several times as much."""
 
 
+class _Column(list[Any]):
+    """Values of one column of many rows, no arrays among them."""
+
+
+_NULL = struct.pack("!i", -1)
+_length = struct.Struct("!i").pack
+
+
+class _ColumnDumper(ListBinaryDumper):
+    """psycopg's own, without what arrays of arrays need: arrays are most of what a batch sends."""
+
+    def _dump_list(self, L: list[Any], dim: int, dims: list[int], data: list[Any]) -> int:  # noqa: N803 (its name)
+        if dim or self.sub_dumper is None:
+            return super()._dump_list(L, dim, dims, data)
+        write = self.sub_dumper.dump
+        written = [None if value is None else write(value) for value in L]
+        data.extend([_NULL if value is None else _length(len(value)) + value for value in written])
+        return int(None in written)
+
+
 def adapt(context: AdaptContext) -> None:
-    """Teaches a psycopg connection what `Texts` are. Done for every connection of `create_engine`."""
+    """Teaches a psycopg connection what `Texts` and columns are. Done for every connection of `create_engine`."""
     if context.connection is not None:
-        context.connection.adapters.register_dumper(Texts, ListBinaryDumper)
+        for kind in (Texts, _Column):
+            context.connection.adapters.register_dumper(kind, _ColumnDumper)
 
 
 class _TextArray(TypeDecorator[Sequence[str]]):
@@ -89,7 +125,31 @@ async def update_rows(
         await connection.execute(bulk.update(), bulk.arrays(rows))
 
 
+async def fetch(
+    connection: AsyncConnection[Any], statement: Executable, parameters: Mapping[str, object]
+) -> Sequence[Any]:
+    """The rows of a statement that never changes, as named tuples; see `UnitOfWork.fetch`."""
+    query, constants = _written(statement)
+    cursor = connection.cursor(row_factory=namedtuple_row, binary=True)
+    return await (await cursor.execute(query, {**constants, **parameters})).fetchall()
+
+
+async def run(connection: AsyncConnection[Any], statement: Executable, parameters: Mapping[str, object]) -> None:
+    """Executes a statement that never changes and returns no rows."""
+    query, constants = _written(statement)
+    await connection.execute(query, {**constants, **parameters})
+
+
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=256)
+def _written(statement: Executable) -> tuple[str, Mapping[str, object]]:
+    """A statement as the driver takes it, and the values that are part of it."""
+    compiled = cast(SQLCompiler, cast(ClauseElement, statement).compile(dialect=_DIALECT))
+    open_ = {name: None for name, bind in compiled.binds.items() if bind.required}
+    expanded = compiled.construct_expanded_state(open_)
+    return expanded.statement, {name: value for name, value in expanded.parameters.items() if name not in open_}
 
 
 class _Bulk:
@@ -120,9 +180,9 @@ class _Bulk:
             f" FROM {self._source} AS new ({', '.join(self._columns)}) WHERE old.id = new.id"
         )
 
-    def arrays(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    def arrays(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, _Column]:
         return {
-            name: [row[name] for row in rows] if process is None else [process(row[name]) for row in rows]
+            name: _Column([row[name] for row in rows] if process is None else [process(row[name]) for row in rows])
             for name, process in zip(self._columns, self._processors, strict=True)
         }
 

@@ -1,17 +1,21 @@
 """One use case, one transaction, committed at the edge before any answer is sent."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg import AsyncConnection
-from sqlalchemy import text
+from sqlalchemy import Executable, text
 from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quntedge.kit.clock import Clock
 from quntedge.storage.events import EventBus
-from quntedge.storage.rows import Texts
+from quntedge.storage.rows import Texts, driver_of, fetch, run
+
+_NOTIFY = text(
+    "SELECT pg_notify(channel, payload) FROM unnest(CAST(:c AS text[]), CAST(:p AS text[])) AS n(channel, payload)"
+)
 
 
 class UnitOfWork:
@@ -27,6 +31,7 @@ class UnitOfWork:
         self._bus = bus
         self._facts: list[object] = []
         self._notifications: dict[tuple[str, str], None] = {}
+        self._driver: AsyncConnection[Any] | None = None
 
     def record(self, *facts: object) -> None:
         """Remembers facts for the subscribers."""
@@ -42,11 +47,21 @@ class UnitOfWork:
 
     async def driver_connection(self) -> AsyncConnection[Any]:
         """The psycopg connection below, for libraries that take part in this transaction (jobs)."""
-        raw = await (await self.session.connection()).get_raw_connection()
-        driver = raw.driver_connection
-        if not isinstance(driver, AsyncConnection):
-            raise TypeError("the engine does not run on psycopg")
-        return driver
+        if self._driver is None:
+            self._driver = await driver_of(await self.session.connection())
+        return self._driver
+
+    async def fetch(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> Sequence[Any]:
+        """The rows of a constant statement, as named tuples, read by the driver.
+
+        SQLAlchemy only writes the statement, once: going through it each time costs more than the statement does. For
+        paths that hundreds of events a second take; lists of texts must be `Texts`.
+        """
+        return await fetch(await self.driver_connection(), statement, parameters or {})
+
+    async def run(self, statement: Executable, parameters: Mapping[str, object]) -> None:
+        """The same for a statement that returns no rows."""
+        await run(await self.driver_connection(), statement, parameters)
 
     async def dispatch(self) -> None:
         """Hands out the facts recorded so far and those that the subscribers record in turn."""
@@ -59,21 +74,17 @@ class UnitOfWork:
         """Runs the subscribers, sends the notifications, commits. Nothing may be answered before this returns."""
         await self.dispatch()
         if self._notifications:
-            connection = await self.session.connection()
-            await connection.execute(
-                text(
-                    "SELECT pg_notify(channel, payload)"
-                    " FROM unnest(CAST(:c AS text[]), CAST(:p AS text[])) AS n(channel, payload)"
-                ),
-                {"c": Texts(c for c, _ in self._notifications), "p": Texts(p for _, p in self._notifications)},
-            )
+            named = {"c": Texts(c for c, _ in self._notifications), "p": Texts(p for _, p in self._notifications)}
+            await self.fetch(_NOTIFY, named)
             self._notifications.clear()
+        self._driver = None
         await self.session.commit()
 
     async def rollback(self) -> None:
         """Forgets everything done since the last commit."""
         self._facts.clear()
         self._notifications.clear()
+        self._driver = None
         await self.session.rollback()
 
 

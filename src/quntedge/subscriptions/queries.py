@@ -17,7 +17,7 @@ _PLANS = (
 async def plan_terms(unit: UnitOfWork) -> dict[str, PlanTerms]:
     """The terms of every plan the gateway knows, by the gateway's plan id: those of retired versions too, because
     their subscribers keep them."""
-    rows = await (await unit.connection()).execute(_PLANS)
+    rows = await unit.fetch(_PLANS)
     return {
         row.whop_plan_id: PlanTerms(row.id, row.grace_days, version=row.version, pause_access=row.pause_access)
         for row in rows

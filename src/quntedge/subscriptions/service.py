@@ -9,7 +9,7 @@ from sqlalchemy import Select, select
 
 from quntedge.gateway.port import MembershipSnapshot
 from quntedge.kit.ids import new_id
-from quntedge.storage.rows import among, insert_rows, update_rows
+from quntedge.storage.rows import Texts, among, insert_rows, update_rows
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions import rules
 from quntedge.subscriptions.errors import UnknownGatewayPlan
@@ -159,12 +159,11 @@ class _Batch:
         await self._read(_OF_MEMBERSHIPS, set(membership_ids))
 
     async def _read(self, locking: Select[Any], values: set[str]) -> list[Holding]:
-        connection = await self._unit.connection()
-        rows = await connection.execute(locking, {"values": list(values)})
+        rows = await self._unit.fetch(locking, {"values": Texts(values)})
         holdings = {row.id: Holding.from_row(row) for row in rows}
         if not holdings:
             return []
-        for row in await connection.execute(_MEMBERSHIPS, {"values": list(holdings)}):
+        for row in await self._unit.fetch(_MEMBERSHIPS, {"values": Texts(holdings)}):
             holding = holdings[row.subscription_id]
             holding.add_row(row)
             self._by_membership[row.whop_membership_id] = holding
@@ -211,7 +210,9 @@ class _Batch:
             return verdict
         if holding is None and incoming.membership_id not in self._owners:
             return Verdict.REREAD
-        incoming = replace(incoming, status=rules.keep_known_status(held, incoming))
+        status = rules.keep_known_status(held, incoming)
+        if status != incoming.status:
+            incoming = replace(incoming, status=status)
         accepted = replace(
             rules.with_own_facts(held, incoming, told_of_pause=item.snapshot.paused is not None),
             past_due_since=rules.past_due_since(held, incoming),

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from sqlalchemy import select
 
-from quntedge.storage.rows import among
+from quntedge.storage.rows import Texts, among
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.trials.models import Trial
 
@@ -15,5 +15,4 @@ async def converted_by(unit: UnitOfWork, transaction_ids: Collection[str]) -> se
     """Which of these payments made a subscription of a trial."""
     if not transaction_ids:
         return set()
-    found = await unit.session.scalars(_CONVERTED_BY, {"values": sorted(transaction_ids)})
-    return {transaction_id for transaction_id in found if transaction_id is not None}
+    return {row.transaction_id for row in await unit.fetch(_CONVERTED_BY, {"values": Texts(transaction_ids)})}

@@ -105,9 +105,7 @@ class TrialService:
         if paid:
             # The first of a membership counts, should there be two in one batch.
             first = dict(reversed(paid))
-            await unit.session.execute(
-                _CONVERTED, {"memberships": Texts(first.keys()), "transactions": Texts(first.values())}
-            )
+            await unit.run(_CONVERTED, {"memberships": Texts(first.keys()), "transactions": Texts(first.values())})
 
     async def on_end_announced(self, unit: UnitOfWork, facts: Sequence[TrialEndAnnounced]) -> None:
         """The gateway announces ends of trials."""

@@ -43,7 +43,7 @@ class Action:
 
     label: str
     href: str
-    style: Literal["primary", "outline", "ghost"] = "outline"
+    style: Literal["primary", "outline", "ghost", "danger", "danger-ghost"] = "outline"
     method: Literal["get", "post"] = "get"
     note: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)

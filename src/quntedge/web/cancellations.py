@@ -32,6 +32,7 @@ from quntedge.edge.limits import Limit
 from quntedge.edge.services import services_of
 from quntedge.kit.crypto import random_token
 from quntedge.kit.errors import Conflict
+from quntedge.methods.queries import renewals
 from quntedge.processes.runner import ProcessRunning
 from quntedge.subscriptions.models import LIVE
 from quntedge.web import words
@@ -73,7 +74,7 @@ async def offers(situation: Situation) -> Sequence[Offer]:
         found += await _cancel_or_resume(situation)
     if await situation.services.cancellations.withdrawals.open_until(situation.unit, row) is not None:
         note = gettext("As a consumer you can withdraw from the contract within 14 days and get your money back.")
-        found.append(Action(gettext("Withdraw from contract"), "/billing/withdraw", "ghost", note=note))
+        found.append(Action(gettext("Withdraw from contract"), "/billing/withdraw", "danger-ghost", note=note))
     return found
 
 
@@ -93,7 +94,7 @@ async def _cancel_or_resume(situation: Situation) -> Sequence[Offer]:
     note = gettext("Cancelling costs nothing, and you need not say why. You keep access until the end of the period.")
     if row.status == "past_due":
         note = gettext("Ends the plan now and stops further attempts to collect the open payment.")
-    return (Action(gettext("Cancel subscription"), "/billing/cancel", note=note),)
+    return (Action(gettext("Cancel subscription"), "/billing/cancel", "danger", note=note),)
 
 
 @router.get("/billing/cancel")
@@ -112,14 +113,15 @@ async def cancel(request: Request, caller: SignedInCustomer) -> Response:
     form, services = await read_form(request), services_of(request)
     when = form.get("when")
     try:
-        view = await cancel_once(
-            services,
-            caller.user_id,
-            form.get("attempt"),
-            when=Timing(when) if when in tuple(Timing) else None,
-            reason=form.get("reason"),
-            feedback=form.get("feedback"),
-        )
+        async with services.audit.attempt("subscription.cancel"):
+            view = await cancel_once(
+                services,
+                caller.user_id,
+                form.get("attempt"),
+                when=Timing(when) if when in tuple(Timing) else None,
+                reason=form.get("reason"),
+                feedback=form.get("feedback"),
+            )
     except InvalidSurvey as error:
         preview = await services.cancellations.service.preview(caller.user_id)
         shown = FormView(form, errors_by_field(error.errors, {}))
@@ -135,7 +137,8 @@ async def accept_offer(request: Request, caller: SignedInCustomer) -> Response:
     services = services_of(request)
     services.limits.hit(Limit.CHECKOUT, caller.user_id)
     try:
-        offer = await services.cancellations.offers.accept(caller.user_id)
+        async with services.audit.attempt("subscription.accept_offer"):
+            offer = await services.cancellations.offers.accept(caller.user_id)
     except Conflict as error:
         return _told(request, error)
     return _back(request, "offer_accepted" if offer.state == "accepted" else "offer_accepting")
@@ -147,7 +150,8 @@ async def resume(request: Request, caller: SignedInCustomer) -> Response:
     services = services_of(request)
     services.limits.hit(Limit.CHECKOUT, caller.user_id)
     try:
-        view = await services.cancellations.service.resume(caller.user_id)
+        async with services.audit.attempt("subscription.resume"):
+            view = await services.cancellations.service.resume(caller.user_id)
     except Conflict as error:
         return _told(request, error)
     return _back(request, "kept" if view.state == "undone" else "keeping")
@@ -159,7 +163,7 @@ async def show_withdraw(request: Request, caller: SignedInCustomer) -> Response:
     try:
         view = await services_of(request).cancellations.withdrawals.preview(caller.user_id)
     except WithdrawalPeriodOver:
-        return await pages_of(request).page(request, "withdraw_over.html", {})
+        return await _too_late(request, caller.user_id)
     except Conflict as error:
         return _told(request, error)
     return await _withdraw_page(request, view, _EMPTY)
@@ -172,7 +176,7 @@ async def check_withdraw(request: Request, caller: SignedInCustomer) -> Response
     try:
         view = await services_of(request).cancellations.withdrawals.preview(caller.user_id)
     except WithdrawalPeriodOver:
-        return await pages_of(request).page(request, "withdraw_over.html", {}, status=409)
+        return await _too_late(request, caller.user_id, status=409)
     except Conflict as error:
         return _told(request, error)
     name = form.get("name", "").strip()
@@ -187,18 +191,19 @@ async def withdraw(request: Request, caller: SignedInCustomer) -> Response:
     """Receives the declaration."""
     form, services = await read_form(request), services_of(request)
     try:
-        await withdraw_once(
-            services,
-            caller.user_id,
-            form.get("attempt"),
-            contract=form.get("contract", ""),
-            name=form.get("name", ""),
-        )
+        async with services.audit.attempt("subscription.withdraw"):
+            await withdraw_once(
+                services,
+                caller.user_id,
+                form.get("attempt"),
+                contract=form.get("contract", ""),
+                name=form.get("name", ""),
+            )
     except InvalidStatement:
         view = await services.cancellations.withdrawals.preview(caller.user_id)
         return await _withdraw_page(request, view, _nameless(form), status=422)
     except WithdrawalPeriodOver:
-        return await pages_of(request).page(request, "withdraw_over.html", {}, status=409)
+        return await _too_late(request, caller.user_id, status=409)
     except Conflict as error:
         return _told(request, error)
     response = RedirectResponse("/billing/withdraw", status_code=303)
@@ -221,6 +226,14 @@ async def _cancel_page(request: Request, preview: Preview, form: FormView, *, st
         "attempt": random_token(_ATTEMPT_BYTES),
     }
     return await pages_of(request).page(request, "cancel_subscription.html", context, status=status)
+
+
+async def _too_late(request: Request, user_id: str, *, status: int = 200) -> Response:
+    """Withdrawing is over; whoever has something that renews can cancel it."""
+    async with services_of(request).units() as unit:
+        renewal = (await renewals(unit.session, [user_id])).get(user_id)
+    context = {"renews": renewal is not None and not renewal.ends}
+    return await pages_of(request).page(request, "withdraw_over.html", context, status=status)
 
 
 async def _withdraw_page(request: Request, view: WithdrawalView, form: FormView, *, status: int = 200) -> Response:

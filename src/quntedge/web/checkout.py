@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from quntedge.checkout.idempotency import IdempotencyKeyInFlight
 from quntedge.checkout.queries import CheckoutView
 from quntedge.checkout.rules import AlreadySubscribed, CheckoutInProgress, PlanNotFound
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.limits import Limit
 from quntedge.edge.services import Services, services_of
@@ -37,7 +38,8 @@ async def start(request: Request, caller: SignedInCustomer) -> Response:
         raise PlanNotFound("There is no such plan for sale. Choose one from the pricing page.")
     code = form.get("promotion_code") or None
     try:
-        view = await _start_patiently(services, caller.user_id, plan, form.get("attempt", ""), code)
+        async with services.audit.attempt("checkout.start", "plan", plan):
+            view = await _start_patiently(services, caller.user_id, plan, form.get("attempt", ""), code)
     except AlreadySubscribed:
         response = RedirectResponse("/billing", status_code=303)
         set_flash(response, request, "already_subscribed", kind="info")
@@ -70,7 +72,7 @@ async def _start_patiently(services: Services, user_id: str, plan: str, attempt:
         raise in_progress from None
 
 
-@router.get("/checkout/{checkout_id}")
+@router.get("/checkout/{checkout_id}", dependencies=[audited("checkout.read", "checkout", "checkout_id")])
 async def show(request: Request, unit: Unit, caller: SignedInCustomer, checkout_id: str) -> Response:
     """The page a buyer comes back to. It shows what signed deliveries have told us, not what the address says."""
     view = await services_of(request).checkout.get(unit, caller.user_id, checkout_id)

@@ -100,8 +100,8 @@ def ngettext(one: str, many: str, n: int, **values: object) -> str:
 
 
 def money(value: Money) -> str:
-    """An amount as this reader writes it."""
-    return value.format(spoken())
+    """An amount as this reader writes it, with a minus as wide as its figures."""
+    return value.format(spoken()).replace("-", "\u2212")
 
 
 def number(value: int) -> str:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from quntedge.edge import reads
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.files import download
 from quntedge.edge.limits import Limit
@@ -42,7 +43,7 @@ async def invoices(request: Request, unit: Unit, caller: SignedInCustomer, curso
     return await pages_of(request).page(request, "billing_invoices.html", context, unit=unit)
 
 
-@router.get("/billing/invoices/{invoice_id}/pdf")
+@router.get("/billing/invoices/{invoice_id}/pdf", dependencies=[audited("invoice.read", "invoice", "invoice_id")])
 async def invoice_pdf(request: Request, caller: SignedInCustomer, invoice_id: str) -> Response:
     """An invoice as a file."""
     services = services_of(request)
@@ -50,7 +51,10 @@ async def invoice_pdf(request: Request, caller: SignedInCustomer, invoice_id: st
     return download(await services.invoices.documents.invoice(invoice_id, caller.user_id))
 
 
-@router.get("/billing/credit-notes/{credit_note_id}/pdf")
+@router.get(
+    "/billing/credit-notes/{credit_note_id}/pdf",
+    dependencies=[audited("credit_note.read", "credit_note", "credit_note_id")],
+)
 async def credit_note_pdf(request: Request, caller: SignedInCustomer, credit_note_id: str) -> Response:
     """A credit note as a file."""
     services = services_of(request)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from quntedge.edge import methods as choosing
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.limits import Limit
 from quntedge.edge.methods import Chosen
@@ -52,7 +53,7 @@ async def offers(situation: Situation) -> Sequence[Offer]:
     if not saved:
         return ()
     pays = next((one for one in saved if one.pays is not None), None)
-    note = None
+    note = gettext("The cards and accounts that you have saved with our payment provider.")
     if pays is not None:
         label = words.method(pays.kind, pays.brand, pays.last4)
         note = gettext("%(method)s pays for your plan.", method=label)
@@ -84,7 +85,7 @@ async def methods(
     return await pages_of(request).page(request, "billing_methods.html", context)
 
 
-@router.post(f"{PATH}/add")
+@router.post(f"{PATH}/add", dependencies=[audited("payment_method.add")])
 async def add(request: Request, caller: SignedInCustomer) -> Response:
     """Leads to the payment provider's page that saves a card. The customer comes back by themselves."""
     services = services_of(request)
@@ -98,7 +99,8 @@ async def make_default(request: Request, caller: SignedInCustomer, method_id: st
     services = services_of(request)
     services.limits.hit(Limit.CHECKOUT, caller.user_id)
     try:
-        chosen = await choosing.make_default(services, caller.user_id, method_id)
+        async with services.audit.attempt("payment_method.choose", "payment_method", method_id):
+            chosen = await choosing.make_default(services, caller.user_id, method_id)
     except _REFUSALS as error:
         return _back(request, _REFUSED[type(error)], "error")
     return _back(request, *_CHOSEN[chosen])
@@ -110,7 +112,8 @@ async def remove(request: Request, caller: SignedInCustomer, method_id: str) -> 
     services = services_of(request)
     services.limits.hit(Limit.CHECKOUT, caller.user_id)
     try:
-        done = await services.methods.service.remove(caller.user_id, method_id)
+        async with services.audit.attempt("payment_method.delete", "payment_method", method_id):
+            done = await services.methods.service.remove(caller.user_id, method_id)
     except _REFUSALS as error:
         return _back(request, _REFUSED[type(error)], "error")
     return _back(request, *(("method_removed", "success") if done is Done.DONE else ("method_changing", "info")))

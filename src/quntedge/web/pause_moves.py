@@ -43,7 +43,8 @@ async def move(request: Request, caller: SignedInCustomer) -> Response:
     response = RedirectResponse("/billing", status_code=303)
     try:
         wish = wish_of(values, services.clock.now())
-        view = await services.pauses.move(caller.user_id, until=wish.until, days=wish.days)
+        async with services.audit.attempt("subscription.move_pause"):
+            view = await services.pauses.move(caller.user_id, until=wish.until, days=wish.days)
     except NotPaused:
         set_flash(response, request, "pause_over", "info")
     except (Unclear, InvalidPauseEnd) as error:

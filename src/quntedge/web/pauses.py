@@ -78,7 +78,8 @@ async def pause(request: Request, caller: SignedInCustomer) -> Response:
     services = services_of(request)
     try:
         wish = wish_of(values, services.clock.now())
-        view = await services.pauses.pause(caller.user_id, until=wish.until, days=wish.days)
+        async with services.audit.attempt("subscription.pause"):
+            view = await services.pauses.pause(caller.user_id, until=wish.until, days=wish.days)
     except (Unclear, InvalidPauseEnd) as error:
         problem = str(error) if isinstance(error, Unclear) else None
         async with services.units() as unit:
@@ -92,7 +93,8 @@ async def pause(request: Request, caller: SignedInCustomer) -> Response:
 @router.post(RESUME_PATH)
 async def resume(request: Request, caller: SignedInCustomer) -> Response:
     """Ends the pause."""
-    view = await services_of(request).pauses.resume(caller.user_id)
+    async with services_of(request).audit.attempt("subscription.unpause"):
+        view = await services_of(request).pauses.resume(caller.user_id)
     response = RedirectResponse("/billing", status_code=303)
     set_flash(response, request, "pause_ended" if view.state == "ended" else "pause_end_requested")
     return response

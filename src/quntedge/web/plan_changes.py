@@ -104,7 +104,8 @@ async def confirm(request: Request, caller: SignedInCustomer, code: str) -> Resp
     services.limits.hit(Limit.CHECKOUT, caller.user_id)
     service, plan = services.plan_changes.service, _code(code)
     try:
-        view = await service.confirm(caller.user_id, plan, form.get("quote", ""))
+        async with services.audit.attempt("plan_change.confirm", "plan", plan):
+            view = await service.confirm(caller.user_id, plan, form.get("quote", ""))
     except (PreviewOutdated, QuoteUnknown):
         fresh = await service.preview(caller.user_id, plan, by_checkout=form.get("pay_by") == "checkout")
         return await _preview_page(request, fresh, outdated=True)
@@ -130,7 +131,8 @@ async def withdraw(request: Request, caller: SignedInCustomer) -> Response:
     services.limits.hit(Limit.CHECKOUT, caller.user_id)
     response = RedirectResponse("/billing", status_code=303)
     try:
-        view = await services.plan_changes.service.withdraw(caller.user_id)
+        async with services.audit.attempt("plan_change.withdraw"):
+            view = await services.plan_changes.service.withdraw(caller.user_id)
     except NoChange:
         set_flash(response, request, "no_change", "info")
     except TooLateToWithdraw:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from quntedge.catalog.queries import PlanView
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import Guest, SignedInCustomer
 from quntedge.edge.limits import Limit
 from quntedge.edge.services import services_of
@@ -75,7 +76,7 @@ async def typed(request: Request, unit: UnitOfWork, guest: Guest, plans: Sequenc
 
 def pricing_with(code: str) -> str:
     """The pricing page with this code typed in."""
-    return f"/pricing?code={quote(code[:_LONGEST_SHOWN])}#promotion"
+    return f"/pricing?code={quote(code[:_LONGEST_SHOWN])}#plans"
 
 
 def card(offer: Offer | None, plan: PlanView) -> dict[str, Any] | None:
@@ -123,7 +124,7 @@ def _net(price: Price) -> str:
     return money(price.total)
 
 
-@router.get("/checkout/{checkout_id}/pay")
+@router.get("/checkout/{checkout_id}/pay", dependencies=[audited("checkout.read", "checkout", "checkout_id")])
 async def pay(request: Request, unit: Unit, caller: SignedInCustomer, checkout_id: str) -> Response:
     """What the purchase costs, line by line, and the code to type on the payment page. One without a code, and one
     that is not open any more, has nothing to show here."""
@@ -146,7 +147,7 @@ async def pay(request: Request, unit: Unit, caller: SignedInCustomer, checkout_i
     return await pages_of(request).page(request, "checkout_code.html", context, unit=unit)
 
 
-@router.post("/checkout/{checkout_id}/abandon")
+@router.post("/checkout/{checkout_id}/abandon", dependencies=[audited("checkout.abandon", "checkout", "checkout_id")])
 async def abandon(request: Request, unit: Unit, caller: SignedInCustomer, checkout_id: str) -> Response:
     """Gives a purchase up and leads back to the plans."""
     await services_of(request).checkout.abandon(unit, caller.user_id, checkout_id)

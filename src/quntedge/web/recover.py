@@ -57,7 +57,8 @@ async def pay(request: Request, caller: SignedInCustomer) -> Response:
     services = services_of(request)
     services.limits.hit(Limit.CHECKOUT, caller.user_id)
     try:
-        recovery = await services.dunning.recovery.pay_with(caller.user_id, fields.get("method", ""))
+        async with services.audit.attempt("payment.recover"):
+            recovery = await services.dunning.recovery.pay_with(caller.user_id, fields.get("method", ""))
     except NothingToRecover:
         return _to(request, "/billing", "nothing_to_recover", "info")
     except RecoveryRunning:

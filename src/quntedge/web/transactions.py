@@ -1,7 +1,7 @@
 """Payments on pages: the list with its filters, one payment with what went wrong on the way, its receipt, a table."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
@@ -11,22 +11,28 @@ from starlette.responses import RedirectResponse, Response
 
 from quntedge.catalog import queries as catalog
 from quntedge.catalog.queries import PlanView
+from quntedge.dunning.queries import case_of_payment
 from quntedge.edge import reads
+from quntedge.edge.audited import audited
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.filters import Asked, InvalidFilter, transaction_filter
 from quntedge.edge.receipts import NoReceipt, receipt_url
 from quntedge.edge.services import services_of
 from quntedge.edge.transactions import Unit
+from quntedge.invoices.models import Invoice
 from quntedge.kit.money import Money
 from quntedge.notifications.words import decline_words
 from quntedge.payments import queries
 from quntedge.payments.models import STATUSES, PaymentAttempt, PaymentTransaction
 from quntedge.payments.queries import TransactionFilter
+from quntedge.refunds.models import Refund
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.web import words
 from quntedge.web.flash import set_flash
 from quntedge.web.i18n import gettext, spoken
+from quntedge.web.invoices import invoice_row
 from quntedge.web.pages import pages_of
+from quntedge.web.refunds import refund_rows
 
 router = APIRouter(include_in_schema=False)
 
@@ -34,6 +40,7 @@ PATH = "/billing/transactions"
 _PAGE = 20
 
 Text = Annotated[str | None, Query()]
+Row = TypeVar("Row", Invoice, Refund)
 
 
 @router.get(PATH)
@@ -72,21 +79,25 @@ async def transactions(
     return await pages_of(request).page(request, "billing_transactions.html", context, unit=unit)
 
 
-@router.get(f"{PATH}/{{transaction_id}}")
+@router.get(f"{PATH}/{{transaction_id}}", dependencies=[audited("payment.read", "payment", "transaction_id")])
 async def transaction(request: Request, unit: Unit, caller: SignedInCustomer, transaction_id: str) -> Response:
     """One payment: how its amount came about, how it was paid, and which attempts failed."""
     row = await reads.transaction(unit.session, caller.user_id, transaction_id)
     attempts = await queries.attempts_of(unit.session, [row.id])
     [shown] = await transaction_rows(unit, [row])
+    case = await case_of_payment(unit.session, row.id) if row.status in ("failed", "requires_action") else None
     context = {
         "payment": shown | _details(row),
+        "recoverable": case is not None,
+        "invoices": [invoice_row(one) for one in await _of_payment(unit.session, Invoice, row.id)],
+        "refunds": await refund_rows(unit, await _of_payment(unit.session, Refund, row.id)),
         "attempts": [_attempt(attempt) for attempt in attempts[row.id]],
         "has_receipt": row.paid_at is not None,
     }
     return await pages_of(request).page(request, "billing_transaction.html", context, unit=unit)
 
 
-@router.get(f"{PATH}/{{transaction_id}}/receipt")
+@router.get(f"{PATH}/{{transaction_id}}/receipt", dependencies=[audited("payment.read", "payment", "transaction_id")])
 async def receipt(request: Request, caller: SignedInCustomer, transaction_id: str) -> Response:
     """Leads to the payment provider's receipt. Its address is made now and kept nowhere."""
     services = services_of(request)
@@ -113,10 +124,15 @@ def _row(row: PaymentTransaction, plan: PlanView | None) -> dict[str, Any]:
         "at": row.occurred_at,
         "description": words.transaction_description(plan.name if plan else None, row.billing_reason),
         "amount": Money(row.total_minor or 0, row.currency),
-        "status": row.status,
-        "status_label": words.transaction_status(row.status),
+        **_state(row),
         "method_label": words.method(row.method_kind, row.method_brand, row.method_last4),
     }
+
+
+def _state(row: PaymentTransaction) -> dict[str, str]:
+    """A payment that the bank holds back, or took back, is not simply paid."""
+    status = "disputed" if row.disputed_minor and row.status in ("paid", "partially_refunded") else row.status
+    return {"status": status, "status_label": words.transaction_status(status)}
 
 
 def _details(row: PaymentTransaction) -> dict[str, Any]:
@@ -132,10 +148,11 @@ def _details(row: PaymentTransaction) -> dict[str, Any]:
         "refunded": _money(row.refunded_minor or None, row.currency),
         "refund_pending": row.refund_pending,
         "disputed": _money(row.disputed_minor or None, row.currency),
+        "charged_back": row.dispute_status in ("lost", "prevented"),
         "expires": _expires(row),
         "paid_at": row.paid_at,
         "next_attempt_at": row.next_attempt_at if row.status in ("open", "failed") else None,
-        "recoverable": row.status in ("failed", "requires_action"),
+        "begins": row.billing_reason != "subscription_cycle",
     }
 
 
@@ -151,6 +168,12 @@ def _expires(row: PaymentTransaction) -> str | None:
 
 def _attempt(attempt: PaymentAttempt) -> dict[str, Any]:
     return {"number": attempt.number, "at": attempt.at, "text": decline_words(attempt.decline_class, spoken())}
+
+
+async def _of_payment(session: AsyncSession, kind: type[Row], payment_id: str) -> Sequence[Row]:
+    """What belongs to a payment, newest first."""
+    query = select(kind).where(kind.transaction_id == payment_id).order_by(kind.created_at.desc(), kind.id.desc())
+    return (await session.scalars(query)).all()
 
 
 async def _plans_paid_for(session: AsyncSession, user_id: str) -> list[tuple[str, str]]:

@@ -7,12 +7,11 @@ catalogues (`quntedge.web.i18n`), so a new entry needs its translation.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from fractions import Fraction
 
 from quntedge.access.rules import Reason
 from quntedge.catalog.queries import FeatureView, PlanView
 from quntedge.edge.standing import PAYMENT_FAILED, UNDER_REVIEW
-from quntedge.kit.money import Money, round_half_away
+from quntedge.pricing.shares import part_of
 from quntedge.web.i18n import gettext, money, ngettext, number
 
 _SUBSCRIPTION: Mapping[str, str] = {
@@ -36,6 +35,7 @@ _TRANSACTION: Mapping[str, str] = {
     "paid": "Paid",
     "partially_refunded": "Partly refunded",
     "refunded": "Refunded",
+    "disputed": "Disputed",
     "void": "Void",
     "uncollectible": "Not collected",
     "unresolved": "Being checked",
@@ -220,7 +220,8 @@ def feature_label(feature: FeatureView) -> str:
     if worth is None:
         return feature.name
     if feature.unit and feature.value is None:
-        return gettext("Unlimited %(unit)s", unit=feature.unit)
+        unlimited = gettext("Unlimited %(unit)s", unit=feature.unit)
+        return unlimited[:1].upper() + unlimited[1:]
     return f"{worth} {feature.unit}" if feature.unit else f"{feature.name}: {worth}"
 
 
@@ -262,8 +263,7 @@ def per_month(plan: PlanView) -> str | None:
     months = _MONTHS.get(plan.period_days or 0)
     if months is None or not plan.price:
         return None
-    share = Money(round_half_away(Fraction(plan.price.amount_minor, months)), plan.price.currency)
-    return gettext("= %(amount)s a month", amount=money(share))
+    return gettext("= %(amount)s a month", amount=money(part_of(plan.price, 1, months)))
 
 
 def method(kind: str | None, brand: str | None, last4: str | None) -> str | None:

@@ -28,7 +28,7 @@ from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.service import ObservedPayment, PaymentLink, PaymentService
 from quntedge.plan_changes.claims import claim_memberships, claims_of_payments
 from quntedge.refunds.service import ObservedRefund, RefundedPayment, RefundService
-from quntedge.storage.rows import among
+from quntedge.storage.rows import Texts, among
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.models import Subscription, SubscriptionMembership
@@ -206,7 +206,7 @@ class Applier:
         Only Whop's own answer makes a stranger of somebody: deliveries may lack the metadata, and a purchase must not
         end with an account that nobody can sign in to. What cannot be decided is left out, to be read first.
         """
-        intents = await checkout_owners(unit.session, _intents([item.snapshot for item in observed]))
+        intents = await checkout_owners(unit, _intents([item.snapshot for item in observed]))
         owners: dict[str, Owner] = {}
         for item in observed:
             intent_id = item.snapshot.metadata.get(INTENT_KEY, "")
@@ -232,7 +232,7 @@ class Applier:
             return {}
         snapshots = [item.snapshot for item in observed]
         known = await _memberships(unit, {s.membership_id for s in snapshots if s.membership_id})
-        intents = await checkout_owners(unit.session, _intents(snapshots))
+        intents = await checkout_owners(unit, _intents(snapshots))
         links: dict[str, PaymentLink] = {}
         for snapshot in snapshots:
             intent = intents.get(snapshot.metadata.get(INTENT_KEY, ""))
@@ -240,7 +240,9 @@ class Applier:
             if snapshot.membership_id is not None:
                 if snapshot.membership_id in known:
                     link = known[snapshot.membership_id]
-                    links[snapshot.payment_id] = replace(link, checkout_id=intent_id or link.checkout_id)
+                    # Nearly always the same: a copy for each renewal would be work for nothing.
+                    differs = intent_id is not None and intent_id != link.checkout_id
+                    links[snapshot.payment_id] = replace(link, checkout_id=intent_id) if differs else link
             elif intent is not None and snapshot.payment_id not in links:
                 links[snapshot.payment_id] = PaymentLink(intent.user_id, None, intent.plan_id, intent_id)
         alone = [s for s in snapshots if s.membership_id is None and s.payment_id not in links]
@@ -328,8 +330,7 @@ def _identity(snapshot: MembershipSnapshot | PaymentSnapshot | InvoiceSnapshot, 
 async def _memberships(unit: UnitOfWork, ids: set[str]) -> dict[str, PaymentLink]:
     if not ids:
         return {}
-    connection = await unit.connection()
-    rows = await connection.execute(_MEMBERSHIPS, {"values": list(ids)})
+    rows = await unit.fetch(_MEMBERSHIPS, {"values": Texts(ids)})
     return {
         row.whop_membership_id: PaymentLink(row.user_id, row.subscription_id, row.plan_id, row.checkout_id)
         for row in rows

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from quntedge.invoices.service import InvoiceService
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.rules import is_paid
-from quntedge.storage.rows import among
+from quntedge.storage.rows import Texts, among
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions import receipts
 from quntedge.subscriptions.events import SubscriptionChanged
@@ -40,9 +40,7 @@ class Effects:
         """The end may have been told before the failure that led to it. Comes after the invoices of these payments."""
         unpaid = {f.subscription_id for f in facts if f.subscription_id and not is_paid(f.status)}
         if unpaid:
-            connection = await unit.connection()
-            ended = await connection.scalars(_ENDED, {"values": sorted(unpaid)})
-            await self._void(unit, ended.all())
+            await self._void(unit, [row.id for row in await unit.fetch(_ENDED, {"values": Texts(unpaid)})])
 
     async def on_subscription_changed(self, unit: UnitOfWork, facts: Sequence[SubscriptionChanged]) -> None:
         """What is unpaid when a subscription ends stays unpaid; a renewal that came is not missed any more."""

@@ -24,8 +24,10 @@ from quntedge.webhooks.bodies import BodyStore
 log = get_logger(__name__)
 
 CHANNEL = "webhook_inbox"
-PACE_SECONDS = 0.01
+PACE_SECONDS = 0.025
 """The least time between two inserts: a commit for each handful of deliveries would cost more than the deliveries."""
+ENOUGH = 32
+"""So many deliveries are worth an insert at once."""
 
 # One statement, one commit, whatever the number of deliveries: the rows that are new, their bodies, the wake-up.
 # It is given to the driver itself, because only there can parameters be sent in binary (`%b`): written as text, the
@@ -98,7 +100,7 @@ class Inbox:
         self._clock = clock
         self._account_id = account_id
         self._batcher: MicroBatcher[Delivery, bool] = MicroBatcher(
-            self._store, max_batch=500, pace_seconds=PACE_SECONDS
+            self._store, max_batch=500, pace_seconds=PACE_SECONDS, enough=ENOUGH
         )
 
     async def accept(self, webhook_id: str, raw: bytes) -> bool:

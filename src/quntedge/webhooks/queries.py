@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from quntedge.storage.rows import Texts
+from quntedge.storage.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,33 +108,31 @@ class Settlement:
 _SETTLED = ("id", "state", "outcome", "error", "due_at", "attempts", "processed_at")
 
 
-async def claim_due(connection: AsyncConnection, now: datetime, limit: int) -> list[Claimed]:
+async def claim_due(unit: UnitOfWork, now: datetime, limit: int) -> list[Claimed]:
     """The oldest due events nobody else is at, with their lanes."""
-    rows = (await connection.execute(_CLAIM_DUE, {"now": now, "limit": limit})).all()
-    claimed = await _with_lanes(connection, rows)
+    claimed = await _with_lanes(unit, await unit.fetch(_CLAIM_DUE, {"now": now, "limit": limit}))
     if not claimed:
         return []
     # Whoever held a lane until just now may have sent its event away: look again, now that the lane is ours.
     keys = Texts({event.ordering_key for event in claimed})
-    found = await connection.execute(_AHEAD, {"keys": keys, "now": now})
-    ahead = {row.ordering_key: row.id for row in found}
+    ahead = {row.ordering_key: row.id for row in await unit.fetch(_AHEAD, {"keys": keys, "now": now})}
     return [event for event in claimed if event.id <= ahead.get(event.ordering_key, event.id)]
 
 
-async def claim_these(connection: AsyncConnection, ids: Sequence[str]) -> list[Claimed]:
+async def claim_these(unit: UnitOfWork, ids: Sequence[str]) -> list[Claimed]:
     """These events, as far as nobody else is at them."""
-    return await _with_lanes(connection, (await connection.execute(_CLAIM_THESE, {"ids": list(ids)})).all())
+    return await _with_lanes(unit, await unit.fetch(_CLAIM_THESE, {"ids": Texts(ids)}))
 
 
-async def lock_lanes(connection: AsyncConnection, keys: Sequence[str]) -> set[str]:
+async def lock_lanes(unit: UnitOfWork, keys: Sequence[str]) -> set[str]:
     """Takes the lanes nobody else is in, until the end of the transaction, and says which they are."""
-    return set((await connection.execute(_LOCK_LANES, {"keys": Texts(set(keys))})).scalars())
+    return {row.key for row in await unit.fetch(_LOCK_LANES, {"keys": Texts(set(keys))})}
 
 
-async def _with_lanes(connection: AsyncConnection, rows: Sequence[Any]) -> list[Claimed]:
+async def _with_lanes(unit: UnitOfWork, rows: Sequence[Any]) -> list[Claimed]:
     if not rows:
         return []
-    ours = await lock_lanes(connection, [row.ordering_key for row in rows])
+    ours = await lock_lanes(unit, [row.ordering_key for row in rows])
     claimed = [Claimed(*row) for row in rows if row.ordering_key in ours]
     # Within a batch events are applied in the order of their arrival.
     return sorted(claimed, key=lambda event: event.id)

@@ -246,7 +246,7 @@ class Reconciler:
     async def _apply_batch(self, items: Sequence[_Item], cause: str, found: Counter[str]) -> None:
         async with self._units() as unit:
             connection = await unit.connection()
-            free = await _free_lanes(connection, [item.lane for item in items])
+            free = await _free_lanes(unit, [item.lane for item in items])
             items = [item for item in items if item.lane in free]
             if not items:
                 return
@@ -305,10 +305,10 @@ async def _awaited(connection: AsyncConnection, lanes: Sequence[str]) -> set[str
     return set((await connection.execute(_AWAITED, {"keys": list(lanes)})).scalars())
 
 
-async def _free_lanes(connection: AsyncConnection, lanes: Sequence[str]) -> set[str]:
+async def _free_lanes(unit: UnitOfWork, lanes: Sequence[str]) -> set[str]:
     """Lanes that are ours until the transaction ends, and in which no delivery waits."""
-    locked = await lock_lanes(connection, lanes)
-    return locked - await _awaited(connection, list(locked))
+    locked = await lock_lanes(unit, lanes)
+    return locked - await _awaited(await unit.connection(), list(locked))
 
 
 async def _rows(unit: UnitOfWork, items: Sequence[_Item]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, text, update
 
+from quntedge.audit.writing import audit_done
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.webhooks.errors import EventNotFound, NotReplayable
 from quntedge.webhooks.inbox import CHANNEL
@@ -88,6 +89,8 @@ async def replay(unit: UnitOfWork, which: Filter) -> int:
     )
     count = len(result.all())
     if count:
+        one = which.ids[0] if which.ids is not None and len(which.ids) == 1 else None
+        audit_done(unit, "webhook.replay", "webhook_event", one, count=count, states=list(which.states))
         await unit.session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL})
     return count
 

@@ -121,11 +121,10 @@ class WebhookService:
     ) -> Progress:
         """Claims and applies in one transaction. `claimed_out` tells the caller what was claimed if this raises."""
         async with self._units() as unit:
-            connection = await unit.connection()
             if ids is None:
-                claimed = await queries.claim_due(connection, unit.clock.now(), self._batch_size)
+                claimed = await queries.claim_due(unit, unit.clock.now(), self._batch_size)
             else:
-                claimed = await queries.claim_these(connection, ids)
+                claimed = await queries.claim_these(unit, ids)
             if not claimed:
                 return Progress()
             claimed_out.extend(claimed)

@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.emulator.contract.stage import ALWAYS_CHALLENGED, CHALLENGED, GOOD, Stage
 
+PDF = b"%PDF-1.7 what we know"
 REASONS = (
     "fraudulent",
     "unrecognized",
@@ -70,7 +71,7 @@ async def _answered(stage: Stage, chargeback: str, inquiry: str) -> None:
         "service_date": "2026-09-01",
     }
     files = {
-        name: {"id": f"file_{name}"}
+        name: {"id": await stage.emu.upload(f"{name}.pdf", PDF)}
         for name in (
             "cancellation_policy_attachment",
             "customer_communication_attachment",
@@ -81,11 +82,28 @@ async def _answered(stage: Stage, chargeback: str, inquiry: str) -> None:
     for one in (chargeback, inquiry):
         await sdk.disputes.update(one, evidence={**texts, **files})
     await sdk.disputes.upload_evidence(
-        chargeback, documents=[{"id": f"file_{kind}", "document_type": kind} for kind in DOCUMENTS]
+        chargeback,
+        documents=[{"id": await stage.emu.upload(f"{kind}.pdf", PDF), "document_type": kind} for kind in DOCUMENTS],
     )
     assert (await sdk.disputes.submit(chargeback)).status == "under_review"
     assert (await sdk.disputes.submit(inquiry)).status == "warning_under_review"
     await stage.refused(409, sdk.disputes.submit(chargeback))
+
+
+async def uploads(stage: Stage) -> None:
+    """Files announced and put, read one by one and in pages."""
+    sdk = stage.sdk
+    made = [await sdk.files.create(filename=f"{number}.pdf", byte_size=len(PDF)) for number in range(3)]
+    assert {file.upload_status for file in made} == {"pending"}
+    await stage.emu.process_files(seconds=60)
+    ready = await stage.emu.upload("late.pdf", PDF)
+    assert (await sdk.files.retrieve(ready)).upload_status == "processing"
+    await stage.emu.process_files(seconds=0)
+    await stage.emu.advance(seconds=61)
+    assert (await sdk.files.retrieve(ready)).upload_status == "ready"
+    public = await sdk.files.create(filename="terms.pdf", visibility="public")
+    named = [*(file.id for file in made), ready, public.id]
+    assert len(await stage.walk(sdk.files.list, file_ids=named)) == len(named)
 
 
 async def alerts(stage: Stage) -> None:
@@ -184,4 +202,4 @@ async def _charged_invoice(stage: Stage, values: dict[str, Any]) -> None:
     assert (await stage.sdk.invoices.retrieve(made.id)).collection_method == "charge_automatically"
 
 
-CLAIMS = (disputes, alerts, saved_cards, invoices)
+CLAIMS = (disputes, uploads, alerts, saved_cards, invoices)

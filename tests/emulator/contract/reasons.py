@@ -73,8 +73,8 @@ FIELDS = {
     "Variant.strike_through_*": "the checkout page shows one price",
     "Invoice.mailing_address": "no addresses",
     "Dispute.issuer_comments": "the bank rules without a word",
-    "Dispute.evidence.documents[[][]].*": "no files are kept, only their ids",
-    "Dispute.evidence.*_attachment.*": "no files are kept, only their ids",
+    "Dispute.evidence.documents[[][]].*": "of a document only what tells which file it is",
+    "File.*": "nobody looks into pictures and recordings; files are put in one piece",
 }
 
 STATUSES = {

@@ -13,6 +13,7 @@ NOT_SERVED = {
     "confirmation_tokens.*": "made by Whop Elements in a browser, which the emulator's pages do not use",
     "resolution_center_cases.*": "complaints inside Whop; refunds and disputes are emulated",
     "payouts.*": "made in the dashboard; here by `/_control/payouts`",
+    "files.complete": "files are put in one piece",
     "exports.*": "files for bookkeeping; lists say the same",
     "api_keys.*": "the keys are settings of the emulator",
     "memberships.invite": "memberships come from purchases only",

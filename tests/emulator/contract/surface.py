@@ -72,6 +72,7 @@ MODULES = (
     "refunds",
     "disputes",
     "dispute_alerts",
+    "files",
     "resolution_center_cases",
     "invoices",
     "promo_codes",

@@ -18,6 +18,7 @@ from quntedge.gateway.emulator.api import (
     checkouts,
     customers,
     disputes,
+    files,
     finance,
     invoices,
     keys,
@@ -41,7 +42,9 @@ from quntedge.gateway.emulator.console.frame import Console
 from quntedge.gateway.emulator.control import basics, copies, faults, money
 from quntedge.gateway.emulator.control import finance as finance_controls
 from quntedge.gateway.emulator.hosted import checkout, invoice, manage, ownership, receipts, setup
+from quntedge.gateway.emulator.life.files import MOST_BYTES
 from quntedge.gateway.emulator.runtime import Runtime
+from quntedge.gateway.emulator.state.file_records import STORAGE
 from quntedge.gateway.emulator.wire.errors import ApiFault
 from quntedge.kit.clock import Clock
 
@@ -56,6 +59,7 @@ API_ROUTES = [
     *refunds.ROUTES,
     *quotes.ROUTES,
     *disputes.ROUTES,
+    *files.ROUTES,
     *finance.ROUTES,
     *setup_intents.ROUTES,
     *invoices.ROUTES,
@@ -103,6 +107,7 @@ def create_emulator(config: EmulatorConfig, real_clock: Clock | None = None) -> 
             *finance_controls.ROUTES,
             *people_controls,
             *copies.ROUTES,
+            *files.CONTROL_ROUTES,
             *faults.ROUTES,
             *actions.ROUTES,
         ],
@@ -110,9 +115,13 @@ def create_emulator(config: EmulatorConfig, real_clock: Clock | None = None) -> 
     )
     controls.state.runtime = runtime
     gate = Gate(Permissions(api), runtime.world, runtime.limiter)
+    storage = Starlette(routes=files.STORAGE_ROUTES, exception_handlers=handlers)
+    storage.state.runtime = runtime
+    faults_armed = runtime.dispatcher.faults
     app = Starlette(
         routes=[
-            Mount("/api/v1", FaultLayer(gate, runtime.world, runtime.dispatcher.faults)),
+            Mount("/api/v1", FaultLayer(gate, runtime.world, faults_armed)),
+            Mount(STORAGE, FaultLayer(storage, runtime.world, faults_armed, longest=MOST_BYTES)),
             Mount("/_control", SameOrigin(controls)),
             *checkout.ROUTES,
             *setup.ROUTES,

@@ -99,6 +99,30 @@ class RunningEmulator:
         """How the next refund of a payment ends: `failure_reason=`, `after_seconds=`."""
         await self._post(f"payments/{payment_id}/next_refund", {"status": status, **script})
 
+    async def upload(self, filename: str, content: bytes) -> str:
+        """A file that the account has uploaded; its id."""
+        headers = {"Authorization": f"Bearer {self.config.api_key}"}
+        async with httpx.AsyncClient(trust_env=False) as http:
+            body = {"filename": filename, "byte_size": len(content)}
+            made = await http.post(f"{self.api_base_url}/files", json=body, headers=headers)
+            made.raise_for_status()
+            file = made.json()
+            put = await http.put(file["upload_url"], content=content, headers=file["upload_headers"])
+            put.raise_for_status()
+        return str(file["id"])
+
+    async def process_files(self, *, seconds: int) -> None:
+        """From now on a file takes this long to become ready once its bytes have landed."""
+        await self._post("files", {"processing_seconds": seconds})
+
+    async def files(self) -> list[dict[str, Any]]:
+        """All files that were announced, with what Whop would not tell: their digest, and how often bytes landed."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            found = await http.get(f"{self.control_url}/files")
+            found.raise_for_status()
+        rows: list[dict[str, Any]] = found.json()
+        return rows
+
     async def change_card(self, payment_method_id: str, behaviour: str) -> None:
         """Makes a stored card behave like another test card: `succeeds`, `declines:lost_card`, …"""
         await self._post(f"payment_methods/{payment_method_id}", {"behaviour": behaviour})

@@ -1,23 +1,25 @@
 """Disputes: reading them, sending evidence, conceding. What is final at Whop is final here."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from whop_sdk.disputes.types.update_disputes_request_evidence import UpdateDisputesRequestEvidence
 
 from quntedge.gateway.acts import DisputeActs
 from quntedge.gateway.disputed import (
+    AttachedDocument,
     CaseSnapshot,
     DisputeAlertSnapshot,
     DisputeReads,
     DisputeSnapshot,
     EvidenceTexts,
 )
-from quntedge.gateway.whop.calls import MAX_CRAWL_PAGES, PAGE_SIZE, Calls
+from quntedge.gateway.whop.acts_disputes_files import EvidenceFileCalls
+from quntedge.gateway.whop.calls import MAX_CRAWL_PAGES, PAGE_SIZE
 from quntedge.gateway.whop.shapes_dispute import alert_snapshot, case_snapshot, dispute_snapshot
 
 
-class DisputeCalls(Calls, DisputeReads, DisputeActs):
+class DisputeCalls(EvidenceFileCalls, DisputeReads, DisputeActs):
     """Disputes, alerts and complaints."""
 
     async def dispute(self, dispute_id: str) -> DisputeSnapshot:
@@ -76,13 +78,19 @@ class DisputeCalls(Calls, DisputeReads, DisputeActs):
         async for page in pages:
             yield [self._understood("dispute_alerts.list", alert_snapshot, item) for item in page]
 
-    async def fill_evidence(self, dispute_id: str, evidence: EvidenceTexts) -> DisputeSnapshot:
-        """Fills in the texts that are given and leaves the others; doing it again changes nothing.
+    async def fill_evidence(
+        self, dispute_id: str, evidence: EvidenceTexts, documents: Sequence[AttachedDocument] = ()
+    ) -> DisputeSnapshot:
+        """Fills in the texts that are given and leaves the others; doing it again changes nothing. `documents`, where
+        there are any, take the place of all that hang there.
 
         Raises `GatewayRejected` once the evidence was sent or the time for it is over.
         """
         # Only what is given: at Whop a null clears a place that somebody may have filled in by hand.
-        texts = UpdateDisputesRequestEvidence.model_validate(dict(evidence.given()))
+        given: dict[str, object] = dict(evidence.given())
+        if documents:
+            given["documents"] = [{"id": one.file_id, "document_type": one.document_type} for one in documents]
+        texts = UpdateDisputesRequestEvidence.model_validate(given)
         return await self._write(
             "disputes.update",
             lambda sdk, options: sdk.disputes.update(dispute_id, evidence=texts, request_options=options),

@@ -83,6 +83,25 @@ class FinanceCalls(Calls, FinanceActs):
             lambda item: since <= item.posted_at < until,
         )
 
+    async def movements_of(self, payment_id: str) -> list[Movement]:
+        """All movements because of a payment: Whop names the payment on those of its refunds and disputes as well."""
+        found: list[Movement] = []
+        pages = self._each_page(
+            "financial_activity.list",
+            lambda sdk, options, after: sdk.financial_activity.list(
+                account_id=self._settings.account_id,
+                include_resource=False,
+                payment_id=payment_id,
+                limit=PAGE_SIZE,
+                cursor=after,
+                request_options=options,
+            ),
+            MAX_CRAWL_PAGES,
+        )
+        async for page in pages:
+            found += [self._understood("financial_activity.list", movement, item) for item in page]
+        return found
+
     def payouts_between(self, since: datetime, until: datetime) -> AsyncIterator[list[PayoutSnapshot]]:
         """Pages of the payouts made in this time, newest first."""
         return self._within(

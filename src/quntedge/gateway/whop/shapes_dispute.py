@@ -8,11 +8,14 @@ from typing import Final
 
 from quntedge.gateway.disputed import (
     AlertKind,
+    AttachedDocument,
     CaseSnapshot,
     CaseStatus,
     DisputeAlertSnapshot,
     DisputeSnapshot,
     DisputeStatus,
+    FileStatus,
+    UploadPlace,
 )
 from quntedge.gateway.port import Shape
 from quntedge.gateway.whop.fields import Fields, unusable
@@ -46,6 +49,9 @@ _CASES: Final[Mapping[str, CaseStatus]] = {
 }
 
 
+_LONGEST_ADDRESS: Final = 8_192
+
+
 def dispute_snapshot(document: object) -> DisputeSnapshot:
     """Reads one dispute. Raises `UnusableEvent` when its id, status or amount cannot be read."""
     fields = Fields(document, "data")
@@ -68,11 +74,37 @@ def dispute_snapshot(document: object) -> DisputeSnapshot:
         editable=fields.flag("evidence_editable" if shape == "native" else "editable"),
         locked_reason=fields.word("evidence_locked_reason"),
         acceptable=fields.flag("acceptable"),
+        documents=_documents(fields),
         created_at=fields.instant("created_at"),
         updated_at=fields.instant("updated_at"),
         shape=shape,
         warnings=tuple(fields.warnings),
     )
+
+
+def _documents(fields: Fields) -> tuple[AttachedDocument, ...]:
+    """The files in the evidence. Older shapes do not tell of them."""
+    evidence = fields.child("evidence")
+    found = evidence.children("documents") if evidence is not None else []
+    named = [(one.id("id"), one.word("document_type")) for one in found]
+    return tuple(AttachedDocument(file_id, kind) for file_id, kind in named if file_id and kind)
+
+
+def upload_place(document: object) -> UploadPlace:
+    """Reads a file that was just announced. Raises `UnusableEvent` when it does not say where its bytes go."""
+    fields = Fields(document, "file")
+    url, headers = fields.raw.get("upload_url"), fields.raw.get("upload_headers") or {}
+    if not isinstance(url, str) or len(url) > _LONGEST_ADDRESS:
+        raise unusable("file.upload_url", "must be an address")
+    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+        raise unusable("file.upload_headers", "must be an object of texts")
+    return UploadPlace(fields.required_id(), url, dict(headers))
+
+
+def file_status(document: object) -> FileStatus:
+    """Reads where a file is. Raises `UnusableEvent`."""
+    said = Fields(document, "file").required_word("upload_status")
+    return FileStatus(said) if said in tuple(FileStatus) else FileStatus.UNKNOWN
 
 
 def alert_snapshot(document: object) -> DisputeAlertSnapshot:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from quntedge.gateway.emulator.callers.credentials import credential_of
 from quntedge.gateway.emulator.calls.requests import (
     PAGING,
     Fields,
@@ -20,8 +21,9 @@ from quntedge.gateway.emulator.calls.requests import (
     world_of,
 )
 from quntedge.gateway.emulator.core.world import World
-from quntedge.gateway.emulator.life import disputes
+from quntedge.gateway.emulator.life import disputes, files
 from quntedge.gateway.emulator.shapes.disputes import ATTACHMENTS, TEXTS, DisputeShapes
+from quntedge.gateway.emulator.state.file_records import STORAGE, StoredFile
 from quntedge.gateway.emulator.state.money_records import Dispute, DisputeAlert
 from quntedge.gateway.emulator.wire.errors import bad_request
 from quntedge.gateway.emulator.wire.values import iso
@@ -128,53 +130,69 @@ async def change_dispute(request: Request) -> Response:
     if given is None:
         return _show(request, dispute)
     evidence: dict[str, Any] = {}
+    owner = credential_of(request).name
     for name in TEXTS:
         if given.has(name):
             evidence[name] = given.text(name, longest=_LONGEST_TEXT)
     for name in ATTACHMENTS:
         if given.has(name):
-            evidence[name] = _attachment(given.object(name))
-    documents = _documents(world, given.objects("documents"))
+            evidence[name] = _attachment(world, given.object(name), owner)
+    documents = _documents(world, given.objects("documents"), owner)
     given.done()
     disputes.change_evidence(world, dispute, world.now(), evidence, documents)
     return _show(request, dispute)
 
 
-def _attachment(given: Fields | None) -> dict[str, Any] | None:
-    """A file uploaded before. The emulator has no files: any id is taken."""
+def _attachment(world: World, given: Fields | None, owner: str) -> dict[str, Any] | None:
+    """A file uploaded before, in one of the fixed places."""
     if given is None:
         return None
-    file_id, direct = given.text("id"), given.text("direct_upload_id")
+    file = _file(world, given, owner, "An attachment")
     given.done()
-    if file_id is None and direct is None:
-        raise bad_request("An attachment needs the `id` of an uploaded file.")
-    return {"id": file_id or direct, "content_type": None, "filename": None, "platform": False, "url": None}
+    return {
+        "id": file.id,
+        "content_type": file.content_type,
+        "filename": file.filename,
+        "platform": False,
+        "url": f"{world.config.public_base_url}{STORAGE}/files/{file.id}",
+    }
 
 
-def _documents(world: World, given: list[Fields] | None) -> list[dict[str, Any]] | None:
+def _file(world: World, given: Fields, owner: str, what: str) -> StoredFile:
+    file_id, direct = given.text("id"), given.text("direct_upload_id")
+    chosen = file_id or direct
+    if chosen is None:
+        raise bad_request(f"{what} needs the `id` of an uploaded file.")
+    return files.attachable(world, chosen, owner)
+
+
+def _documents(world: World, given: list[Fields] | None, owner: str) -> list[dict[str, Any]] | None:
     if given is None:
         return None
     if len(given) > _MOST_DOCUMENTS:
         raise bad_request(f"At most {_MOST_DOCUMENTS} documents can be attached.")
-    return [_document(world, one) for one in given]
+    found = [_document(world, one, owner) for one in given]
+    files.check_total([world.store.tables.files[document["id"]] for document in found])
+    return found
 
 
-def _document(world: World, given: Fields) -> dict[str, Any]:
+def _document(world: World, given: Fields, owner: str) -> dict[str, Any]:
     kind = given.choice("document_type", _DOCUMENT_TYPES, "")
     if not kind:
         raise bad_request("`document_type` is required.")
-    file_id, direct = given.text("id"), given.text("direct_upload_id")
+    file = _file(world, given, owner, "A document")
     given.done()
-    if file_id is None and direct is None:
-        raise bad_request("A document needs the `id` of an uploaded file.")
     return {
-        "id": file_id or direct,
+        "id": file.id,
         "object": "file",
-        "created_at": iso(world.now()),
+        "content_type": file.content_type,
+        "created_at": iso(file.created_at),
         "document_type": kind,
+        "filename": file.filename,
         "removed_by_moderation": False,
+        "size": file.size,
         "upload_status": "ready",
-        "visibility": "private",
+        "visibility": file.visibility,
     }
 
 
@@ -182,7 +200,7 @@ async def upload_evidence(request: Request) -> Response:
     """POST /disputes/{id}/upload_evidence: replaces all documents."""
     world, fields = world_of(request), await Fields.of(request)
     dispute = _find(request)
-    documents = _documents(world, fields.objects("documents"))
+    documents = _documents(world, fields.objects("documents"), credential_of(request).name)
     fields.done()
     if documents is None:
         raise bad_request("`documents` is required.")

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from quntedge.gateway.emulator.callers.limits import RateLimited
 from quntedge.gateway.emulator.calls.idempotency import OUTCOME_UNKNOWN, read_body, replaying
 from quntedge.gateway.emulator.calls.protocol import TRANSPORT
-from quntedge.gateway.emulator.calls.requests import fault_answer
+from quntedge.gateway.emulator.calls.requests import MAX_BODY_BYTES, fault_answer
 from quntedge.gateway.emulator.core.world import World
 from quntedge.gateway.emulator.faults.garbage import spoil
 from quntedge.gateway.emulator.faults.rules import Faults, Rule
@@ -39,6 +39,8 @@ class FaultLayer:
     app: ASGIApp
     world: World
     faults: Faults
+    longest: int = MAX_BODY_BYTES
+    """The most bytes that a request's body may have."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self.faults.touches_api:
@@ -70,7 +72,7 @@ class FaultLayer:
     ) -> None:
         # The body is read first: only then can it be seen that a waiting client hangs up.
         try:
-            body = await read_body(receive)
+            body = await read_body(receive, self.longest)
         except ApiFault as refusal:
             await fault_answer(refusal)(scope, receive, send)
             return

@@ -110,15 +110,15 @@ class _Recorder:
         await self.send(message)
 
 
-async def read_body(receive: Receive) -> bytes | None:
-    """The whole body; None when the client hung up before its end. Raises ApiFault 413."""
+async def read_body(receive: Receive, longest: int = MAX_BODY_BYTES) -> bytes | None:
+    """The whole body of at most `longest` bytes; None when the client hung up before its end. Raises ApiFault 413."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > longest:
             raise ApiFault(413, "payload_too_large", "The request body is too large.")
         if not message.get("more_body", False):
             return bytes(body)

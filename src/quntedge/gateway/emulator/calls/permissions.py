@@ -48,6 +48,7 @@ RULES: dict[str, Rule] = {
     ),
     "dispute_alerts": Rule(("payment:dispute_alert:read",), ("payment:dispute",)),
     "disputes": Rule(("payment:dispute:read",), ("payment:dispute",)),
+    "files": Rule(_PUBLIC, _PUBLIC),
     "financial_activity": Rule(("company:balance:read",), ("company:balance:read",)),
     "invoices": Rule(("invoice:basic:read",), ("invoice:update",), {"POST": ("invoice:create",)}),
     "members": Rule(("member:basic:read",), ("member:manage",)),

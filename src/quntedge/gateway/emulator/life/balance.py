@@ -32,8 +32,7 @@ def movements(store: Store, during: During = always) -> Iterator[Line]:
     for dispute in tables.disputes.values():
         yield from (line for line in _of_dispute(dispute) if during(line.created_at))
     for alert in tables.dispute_alerts.values():
-        usd = alert.amount.currency == ALERT_FEE.currency
-        if alert.fee_charged and usd and during(alert.created_at):
+        if alert.fee_charged and during(alert.created_at):
             source = ("dispute_alert", alert.id)
             yield _line("dispute_alert_fee", -ALERT_FEE, alert.created_at, source, alert.payment_id)
     for payout in tables.payouts.values():
@@ -74,13 +73,12 @@ def _of_payment(payment: Payment, at: datetime) -> Iterator[Line]:
 
 
 def _of_dispute(dispute: Dispute) -> Iterator[Line]:
-    """A chargeback takes the money at once, and brings it back when it is won. The fee stays."""
+    """A chargeback takes the money at once, and brings it back when it is won. The fee stays, in dollars always."""
     if dispute.inquiry:
         return
     source, at = ("dispute", dispute.id), dispute.withdrawn_at or dispute.created_at
     yield _line("payment_dispute", -dispute.amount, at, source, dispute.payment_id)
-    if dispute.amount.currency == DISPUTE_FEE.currency:
-        yield _line("payment_dispute_fee", -DISPUTE_FEE, at, source, dispute.payment_id)
+    yield _line("payment_dispute_fee", -DISPUTE_FEE, at, source, dispute.payment_id)
     if dispute.status == "won":
         at = dispute.returned_at or dispute.updated_at
         yield _line("payment_dispute_reversal", dispute.amount, at, source, dispute.payment_id)

@@ -99,7 +99,8 @@ class PaymentShapes:
         if payment.status == "paid":
             net = total - payment.refunded
             for amount, *_ in self._fee_lines(payment):
-                net = net - amount
+                if amount.currency == total.currency:
+                    net = net - amount
         return {
             "currency": total.currency,
             "subtotal": money(total if payment.subtotal is None else payment.subtotal),
@@ -183,9 +184,9 @@ class PaymentShapes:
             lines.append((payment.tax, "other_fee", "sales_tax_remittance", "Sales tax remitted"))
         for found in payment.dispute_ids:
             dispute = self._store.tables.disputes[found]
-            if not dispute.inquiry and payment.total.currency == DISPUTE_FEE.currency:
+            if not dispute.inquiry:
                 lines.append((DISPUTE_FEE, "other_fee", "dispute_fee", "Dispute fee"))
-        if payment.dispute_alerted_at is not None and payment.total.currency == ALERT_FEE.currency:
+        if payment.dispute_alerted_at is not None:
             lines += [
                 (ALERT_FEE, "other_fee", "dispute_alert_fee", "Dispute alert fee")
                 for alert in self._store.tables.dispute_alerts.values()

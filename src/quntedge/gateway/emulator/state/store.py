@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from quntedge.gateway.emulator.state.file_records import StoredFile
 from quntedge.gateway.emulator.state.finance_records import Adjustment, Payout
 from quntedge.gateway.emulator.state.money_records import Dispute, DisputeAlert, Quote, SetupIntent
 from quntedge.gateway.emulator.state.people_records import (
@@ -60,6 +61,9 @@ class Tables:
     promos: dict[str, Promo] = field(default_factory=dict)
     disputes: dict[str, Dispute] = field(default_factory=dict)
     dispute_alerts: dict[str, DisputeAlert] = field(default_factory=dict)
+    files: dict[str, StoredFile] = field(default_factory=dict)
+    file_processing_seconds: int = 0
+    """How long a file takes to become ready once its bytes have landed."""
     setup_intents: dict[str, SetupIntent] = field(default_factory=dict)
     quotes: dict[str, Quote] = field(default_factory=dict)
     payouts: dict[str, Payout] = field(default_factory=dict)

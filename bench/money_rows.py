@@ -49,8 +49,8 @@ FILL = (
     FROM history
     """,
     """
-    INSERT INTO fee_awaited (source, kind, due_at, noted_at, tries)
-    SELECT 'dpa_' || tail, 'alert', now() + CASE WHEN g % 1000 = 0 THEN - interval '1 hour' ELSE interval '1 hour' END,
+    INSERT INTO fee_awaited (source, due_at, noted_at, tries)
+    SELECT 'txn_' || tail, now() + CASE WHEN g % 1000 = 0 THEN - interval '1 hour' ELSE interval '1 hour' END,
            at, 0
     FROM history WHERE g % 10 = 0
     """,

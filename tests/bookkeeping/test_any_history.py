@@ -177,7 +177,6 @@ class Life:
 
 async def compare(books: Books, paid_out: dict[str, int]) -> None:
     """The ledger against the sums of the records, and against every record by itself."""
-    await books.post_awaited()
     for currency in CURRENCIES:
         total, tax, fees, refunded, withdrawn, lost, dispute_fees = (await books.rows(RECORDS, currency=currency))[0]
         stands = dict.fromkeys(Account, 0) | await books.stands(currency)

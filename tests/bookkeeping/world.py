@@ -9,12 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quntedge.bookkeeping.feature import Bookkeeping
-from quntedge.bookkeeping.fees import AwaitedFees
 from quntedge.bookkeeping.verify import Finding
 from quntedge.disputes.service import DisputedPayment, DisputeService, ObservedDispute
 from quntedge.disputes.warnings import WarningService
 from quntedge.gateway.disputed import AlertKind, DisputeAlertSnapshot, DisputeSnapshot, DisputeStatus
-from quntedge.gateway.finance import PaymentFee
 from quntedge.gateway.port import PaymentSnapshot, PaymentStatus, RefundSnapshot, RefundStatus
 from quntedge.kit.clock import FrozenClock
 from quntedge.kit.money import Money
@@ -24,13 +22,6 @@ from quntedge.payments.service import ObservedPayment, PaymentLink, PaymentServi
 from quntedge.refunds.service import ObservedRefund, RefundedPayment, RefundService
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from tests.payments.builders import USER, seed
-
-
-class NobodyIsAsked:
-    """The fees of alerts are in our records."""
-
-    async def fees_of(self, payment_id: str) -> list[PaymentFee]:
-        raise AssertionError(payment_id)
 
 
 @dataclass
@@ -152,12 +143,6 @@ class Books:
             owner = {payment_id: DisputedPayment(await self._id(unit, payment_id), USER, None)}
             await WarningService().apply_alerts(unit, [snapshot], owner)
             await unit.commit()
-
-    async def post_awaited(self) -> None:
-        """Posts what the ledger waits for and our records know."""
-        awaited = AwaitedFees(self.units, NobodyIsAsked(), PaymentService(), self.bookkeeping.service)
-        while await awaited.post_due():
-            pass
 
     @staticmethod
     async def _id(unit: UnitOfWork, payment_id: str) -> str:

@@ -109,6 +109,21 @@ async def test_it_waits_for_everything_that_is_due(
         await settling
 
 
+async def test_it_waits_for_a_job_under_way_but_not_for_one_whose_worker_was_killed(
+    units: UnitOfWorkFactory, ticker: Ticker, queue: JobQueue
+) -> None:
+    await add_job(units)
+    async with queue.app.open_async(), ticking(ticker):
+        worker_id = await queue.app.job_manager.register_worker()
+        assert await queue.app.job_manager.fetch_job(queues=None, worker_id=worker_id) is not None
+        await until(lambda: not ticker.busy)
+        settling = asyncio.create_task(Quiet(units, ticker, Inbox(), mails=True).settle())
+        done, _ = await asyncio.wait([settling], timeout=0.1)
+        assert not done
+        await execute(units, "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '40 seconds'")
+        await settling
+
+
 async def test_it_waits_for_what_is_under_way_in_this_process(units: UnitOfWorkFactory, ticker: Ticker) -> None:
     inbox = Inbox()
     inbox.busy = True

@@ -7,7 +7,7 @@ from quntedge.bookkeeping.fees import AwaitedFees, FeeList
 from quntedge.bookkeeping.records import RecordPosting
 from quntedge.bookkeeping.service import BookkeepingService
 from quntedge.bookkeeping.verify import Verification
-from quntedge.disputes.events import DisputeMoved
+from quntedge.disputes.events import AlertSeen, DisputeMoved
 from quntedge.ledger.service import LedgerService
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.service import PaymentService
@@ -33,6 +33,7 @@ class Bookkeeping:
         bus.subscribe(PaymentRecorded, self.service.on_payments_recorded)
         bus.subscribe(RefundMoved, self.service.on_refunds_moved)
         bus.subscribe(DisputeMoved, self.service.on_disputes_moved)
+        bus.subscribe(AlertSeen, self.service.on_alerts_seen)
 
     def awaited_fees(self, gateway: FeeList, payments: PaymentService, bus: EventBus) -> AwaitedFees:
         """What learns and posts the fees that nobody tells us of in time; it listens from here on."""

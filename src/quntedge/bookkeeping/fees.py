@@ -1,5 +1,4 @@
-"""Fees that nobody tells us of in time: those of payments that were given back or disputed before we saw them, and
-those of alerts."""
+"""Fees that nobody tells us of in time: those of payments that were given back or disputed before we saw them."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,15 +7,12 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Row, bindparam, delete, select, text
 
-from quntedge.bookkeeping import positions
 from quntedge.bookkeeping.models import FeeAwaited
-from quntedge.bookkeeping.service import BookkeepingService, Move
-from quntedge.disputes.models import DisputeAlert
+from quntedge.bookkeeping.service import BookkeepingService
 from quntedge.gateway.errors import GatewayError, GatewayRateLimited
 from quntedge.gateway.finance import MovementKind, PaymentFee
 from quntedge.kit.logging import get_logger
 from quntedge.kit.money import Money
-from quntedge.ledger.rules import EntryKind
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.rules import is_paid
@@ -42,15 +38,13 @@ _TAKE = text(
     UPDATE fee_awaited SET due_at = :lease, tries = tries + 1
     WHERE source = ANY(ARRAY(SELECT source FROM fee_awaited WHERE due_at <= :now ORDER BY due_at LIMIT :most
                              FOR UPDATE SKIP LOCKED))
-    RETURNING source, kind, noted_at
+    RETURNING source, noted_at
     """
 ).bindparams(bindparam("lease", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime()))
 _AGAIN = text("UPDATE fee_awaited SET due_at = :due_at WHERE source = :source").bindparams(
     bindparam("due_at", type_=UtcDateTime())
 )
-_HELD = text("SELECT FROM fee_awaited WHERE source = :source FOR UPDATE")
 _PAYMENT = select(PaymentTransaction.__table__)
-_ALERT = select(DisputeAlert.__table__)
 
 
 class FeeList(Protocol):
@@ -76,7 +70,7 @@ class AwaitedFees:
         """Subscriber: notes payments whose amounts tell what is left, but not of what. Nothing to do for nearly all."""
         now = unit.clock.now()
         rows = [
-            {"source": fact.transaction_id, "kind": "payment", "due_at": now, "noted_at": now, "tries": 0}
+            {"source": fact.transaction_id, "due_at": now, "noted_at": now, "tries": 0}
             for fact in facts
             if fact.newly_paid and _is_silent(fact)
         ]
@@ -93,34 +87,8 @@ class AwaitedFees:
             taken = (await (await unit.connection()).execute(_TAKE, values)).all()
             await unit.commit()
         for row in taken:
-            if row.kind == "alert":
-                await self._post_alert(row.source)
-            else:
-                await self._post_payment(row)
+            await self._post_payment(row)
         return len(taken)
-
-    async def _post_alert(self, alert_id: str) -> None:
-        query = _ALERT.where(DisputeAlert.id == alert_id)
-        async with self._units() as unit:
-            connection = await unit.connection()
-            seen = (await connection.execute(query)).one_or_none()
-            if seen is not None and seen.transaction_id is not None:
-                # In the order in which news of the payment and of its alerts lock them, which wait from here on; what
-                # came meanwhile is seen by reading once more.
-                await self._payments.lock(unit, [seen.transaction_id])
-                await connection.execute(_HELD, {"source": alert_id})
-                alert = (await connection.execute(query)).one()
-                wanted = positions.of_dispute_fee(Money(alert.fee_minor, alert.fee_currency or alert.currency))
-                await self._bookkeeping.move(
-                    unit,
-                    [
-                        Move(
-                            EntryKind.DISPUTE, alert.id, wanted, alert.occurred_at, CAUSE, alert.user_id,
-                            alert.transaction_id,
-                        )
-                    ],
-                )  # fmt: skip
-            await self._done(unit, alert_id)
 
     async def _post_payment(self, row: Row[Any]) -> None:
         async with self._units() as unit:

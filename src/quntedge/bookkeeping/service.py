@@ -14,7 +14,7 @@ from sqlalchemy import Result, Row, select, text
 
 from quntedge.bookkeeping import positions, rules
 from quntedge.bookkeeping.positions import Collected, Payout
-from quntedge.disputes.events import DisputeMoved
+from quntedge.disputes.events import AlertSeen, DisputeMoved
 from quntedge.disputes.rules import is_lost
 from quntedge.kit.money import Money
 from quntedge.ledger import queries
@@ -212,6 +212,12 @@ class BookkeepingService:
         ]
         await self.move(unit, moves)
 
+    async def on_alerts_seen(self, unit: UnitOfWork, facts: Sequence[AlertSeen]) -> None:
+        """Subscriber: what the gateway charges for its warnings."""
+        latest = {fact.alert_id: fact for fact in facts}
+        await self._lock(unit, [fact.transaction_id for fact in latest.values()])
+        await self.move(unit, [_alert(fact) for fact in latest.values()])
+
     async def post_payout(self, unit: UnitOfWork, payout: Payout) -> bool:
         """Posts what a payout has become: on its way, at the bank, or back. False when that stands already."""
         await (await unit.connection()).execute(_ALONE, {"source": payout.payout_id})
@@ -320,6 +326,14 @@ class BookkeepingService:
         connection = await unit.connection()
         found: Result[Any] = await connection.execute(_LOCKED, {"values": sorted(set(transaction_ids))})
         return {row.id: row for row in found.all()}
+
+
+def _alert(fact: AlertSeen) -> Move:
+    # A fee that is taken back leaves nothing behind, in whatever currency it was.
+    wanted = positions.of_dispute_fee(Money(fact.fee_minor, fact.fee_currency)) if fact.fee_currency else {}
+    return Move(
+        EntryKind.DISPUTE, fact.alert_id, wanted, fact.occurred_at, fact.cause, fact.user_id, fact.transaction_id
+    )
 
 
 def _counted(fact: RefundMoved) -> CountedRefund:

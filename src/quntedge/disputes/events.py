@@ -39,6 +39,20 @@ class DisputeMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSeen:
+    """An alert about a payment of ours was seen, for the first time or again. `fee_minor`, in minor units of
+    `fee_currency`, is what the gateway charges for it by now; a fee currency is None exactly while that is nothing."""
+
+    alert_id: str
+    transaction_id: str
+    user_id: str
+    fee_minor: int
+    fee_currency: str | None
+    occurred_at: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class DisputeDeadlineNear:
     """Evidence is due in at most `days_left` days and has not been sent. Once for each deadline and number of days."""
 

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from quntedge.disputes.alarms import Alarm, raise_alarms
+from quntedge.disputes.events import AlertSeen
 from quntedge.disputes.models import DisputeAlert, ResolutionCase
 from quntedge.disputes.service import DisputedPayment
 from quntedge.gateway.disputed import AlertKind, CaseSnapshot, CaseStatus, DisputeAlertSnapshot
@@ -86,7 +87,9 @@ class WarningService:
                     where=_not_older(DisputeAlert.gateway_updated_at, new.excluded.gateway_updated_at),
                 )
             )
-        await raise_alarms(unit, await _waiting_alerts(unit, [snapshot.alert_id for snapshot in snapshots]))
+        rows = await _alerts(unit, [snapshot.alert_id for snapshot in snapshots])
+        unit.record(*(_seen(row) for row in rows if row.transaction_id is not None))
+        await raise_alarms(unit, _waiting(rows))
 
     async def apply_cases(
         self, unit: UnitOfWork, snapshots: Sequence[CaseSnapshot], payments: Mapping[str, DisputedPayment]
@@ -128,13 +131,31 @@ def _not_older(held: Any, incoming: Any) -> Any:
     return held.is_(None) | (incoming >= held)
 
 
-async def _waiting_alerts(unit: UnitOfWork, alert_ids: Sequence[str]) -> list[Alarm]:
-    """Those of these alerts after which somebody should act: nothing was refunded by itself."""
+async def _alerts(unit: UnitOfWork, alert_ids: Sequence[str]) -> Sequence[DisputeAlert]:
+    """These alerts as they stand now."""
     rows = await unit.session.scalars(
         select(DisputeAlert)
-        .where(DisputeAlert.whop_alert_id.in_(alert_ids), ~DisputeAlert.auto_refunded)
+        .where(DisputeAlert.whop_alert_id.in_(alert_ids))
+        .order_by(DisputeAlert.id)
         .execution_options(populate_existing=True)
     )
+    return rows.all()
+
+
+def _seen(row: DisputeAlert) -> AlertSeen:
+    return AlertSeen(
+        alert_id=row.id,
+        transaction_id=row.transaction_id or "",
+        user_id=row.user_id or "",
+        fee_minor=row.fee_minor,
+        fee_currency=row.fee_currency if row.fee_minor else None,
+        occurred_at=row.occurred_at,
+        cause=row.whop_alert_id,
+    )
+
+
+def _waiting(rows: Sequence[DisputeAlert]) -> list[Alarm]:
+    """Those of these alerts after which somebody should act: nothing was refunded by itself."""
     return [
         Alarm(
             "alert",
@@ -147,7 +168,7 @@ async def _waiting_alerts(unit: UnitOfWork, alert_ids: Sequence[str]) -> list[Al
             row.currency,
         )
         for row in rows
-        if row.kind != AlertKind.RAPID_RESOLUTION
+        if row.kind != AlertKind.RAPID_RESOLUTION and not row.auto_refunded
     ]
 
 

@@ -24,14 +24,17 @@ _LATEST_LOOK_SECONDS = 0.1
 
 # One statement, because it is asked several times at each of a year's instants, and because only one view of
 # everything shows that an event did not just turn into a mail. All of it is served by indexes or small tables.
-# Jobs go by the machine's time (see `JobQueue.bring_forward`), everything else by the clock.
+# Jobs go by the machine's time (see `JobQueue.bring_forward`), everything else by the clock. What a worker was at when
+# it was killed is not waited for: its job comes again, a minute of the machine's time later, and so does its process.
 LOOK = text(
     """
     SELECT EXISTS (SELECT FROM webhook_event
                    WHERE state IN ('received', 'processing', 'retrying') AND due_at <= :now) AS events,
-           EXISTS (SELECT FROM procrastinate_jobs
-                   WHERE status = 'doing'
-                      OR status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())) AS jobs,
+           EXISTS (SELECT FROM procrastinate_jobs AS j
+                   WHERE j.status = 'todo' AND (j.scheduled_at IS NULL OR j.scheduled_at <= now())
+                      OR j.status = 'doing'
+                     AND EXISTS (SELECT FROM procrastinate_workers AS w WHERE w.id = j.worker_id
+                                                  AND w.last_heartbeat > now() - interval '30 seconds')) AS jobs,
            EXISTS (SELECT FROM process WHERE state = 'running' AND due_at <= :now) AS processes,
            EXISTS (SELECT FROM notification
                    WHERE :mails AND state IN ('queued', 'sending') AND due_at <= :now) AS mails,

@@ -19,7 +19,7 @@ POLL = timedelta(seconds=1)
 # The least time between the beginnings of two batches that are not full. A batch costs the same two dozen round trips
 # for one event and for five hundred, so under load a short rest makes few large ones out of many small ones. An event
 # that finds the worker idle does not wait.
-PACE = timedelta(milliseconds=75)
+PACE = timedelta(milliseconds=60)
 # Batches under way at the same time under load: one is worked on while another waits for the database.
 ABREAST = 2
 AFTER_TROUBLE = timedelta(seconds=2)

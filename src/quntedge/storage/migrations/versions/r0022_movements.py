@@ -14,29 +14,6 @@ _CAUSES = (
 ).split()
 _STAGES = "payments refunds movements payouts older compare done".split()
 
-# In the transaction of the news, whoever writes it: an alert is posted by the sweep that finds the note.
-_NOTE_ALERT = """
-    CREATE FUNCTION dispute_alert_awaits_fee() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        INSERT INTO fee_awaited (source, kind, due_at, noted_at, tries)
-        VALUES (NEW.id, 'alert', NEW.updated_at, NEW.updated_at, 0)
-        ON CONFLICT (source) DO UPDATE SET due_at = excluded.due_at, noted_at = excluded.noted_at, tries = 0;
-        RETURN NULL;
-    END $$
-"""
-_NOTE_NEW_ALERT = """
-    CREATE TRIGGER dispute_alert_awaits_fee AFTER INSERT ON dispute_alert
-    FOR EACH ROW WHEN (NEW.fee_minor > 0 AND NEW.transaction_id IS NOT NULL)
-    EXECUTE FUNCTION dispute_alert_awaits_fee()
-"""
-_NOTE_CHANGED_ALERT = """
-    CREATE TRIGGER dispute_alert_awaits_other_fee AFTER UPDATE ON dispute_alert
-    FOR EACH ROW WHEN (NEW.transaction_id IS NOT NULL
-                       AND (OLD.fee_minor, OLD.fee_currency, OLD.transaction_id)
-                           IS DISTINCT FROM (NEW.fee_minor, NEW.fee_currency, NEW.transaction_id))
-    EXECUTE FUNCTION dispute_alert_awaits_fee()
-"""
-
 
 def upgrade() -> None:
     _moved()
@@ -131,16 +108,12 @@ def _awaited() -> None:
     op.create_table(
         "fee_awaited",
         sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
-        sa.CheckConstraint("kind IN ('payment', 'alert')", name=op.f("ck_fee_awaited_kind")),
         sa.PrimaryKeyConstraint("source", name=op.f("pk_fee_awaited")),
     )
     op.create_index("ix_fee_awaited_due", "fee_awaited", ["due_at"], unique=False)
-    for statement in (_NOTE_ALERT, _NOTE_NEW_ALERT, _NOTE_CHANGED_ALERT):
-        op.execute(statement)
 
 
 def _one_of(table: str, column: str, words: list[str]) -> None:

@@ -32,6 +32,10 @@ RELEASED = {
     "r0018_promotions.py": "1f1825744bbe9d770f13305770659da3a067e5abec08abb9746661f01763f884",
     "r0019_payment_details.py": "c173dfa739cf96a107e67999cfa8ba8f9b24ff5d65f4674a36c2af7acbc1de5a",
     "r0020_plan_migrations.py": "e58b833d57e228f14c736806927272e48bcbee75f55f4986b441f402c72d67b5",
+    "r0021_audit.py": "2b4f3e7d9ff0b2b7cbf5a35972a97f8246206c273b7ec638c44615333b3d1b9d",
+    "r0022_movements.py": "4335cfc037f3e7d4a6702835476d0197882d4080be0c92fd596885020eefa03b",
+    "r0023_dispute_files.py": "678543826e82c8813b2d67753d45bb9a5509fbec1bd432618be939baf730249b",
+    "r0024_invoice_details.py": "336b06bd59a35bb45f5555095d873599f555ee9a709f5abd39daebdd6d9518ca",
 }
 AT = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 

@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 import quntedge
 from quntedge.cli import app as command_line
+from quntedge.commands.examples import EXAMPLES
 from quntedge.duties import build_worker
 from quntedge.edge.app import Application
 from quntedge.edge.callers import Stamp
@@ -61,6 +62,7 @@ class CommandFact:
     name: str
     help: str
     parameters: Sequence[ParameterFact]
+    examples: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +161,13 @@ def _commands(group: Any, path: tuple[str, ...]) -> Iterator[CommandFact]:
         command = group.get_command(context, name)
         if command.hidden:
             continue
+        if not hasattr(command, "commands") or command.invoke_without_command:
+            full_name = " ".join((*path, name))
+            yield CommandFact(
+                full_name, cleandoc(command.help or ""), _parameters(command), EXAMPLES.get(full_name, ())
+            )
         if hasattr(command, "commands"):
             yield from _commands(command, (*path, name))
-        else:
-            yield CommandFact(" ".join((*path, name)), cleandoc(command.help or ""), _parameters(command))
 
 
 def _parameters(command: Any) -> list[ParameterFact]:

@@ -15,7 +15,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from quntedge.accounts.rules import LOCALES
-from quntedge.web import messages, words
+from quntedge.web import messages, not_now, words
 from quntedge.web.i18n import catalogue
 
 SOURCE = "en"
@@ -23,7 +23,7 @@ _WEB = Path(words.__file__).parent
 _METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 _OPTIONS = {"templates/**.html": {"trimmed": "true", "silent": "false"}}
 _KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2)}
-_TABLES: tuple[ModuleType, ...] = (words, messages)
+_TABLES: tuple[ModuleType, ...] = (words, messages, not_now)
 """Modules whose tables (mappings at the top level) hold sentences that are looked up by a key."""
 _FROM_ELSEWHERE = (
     "Something went wrong on our side",

@@ -113,7 +113,11 @@ def _command(command: CommandFact) -> str:
     has_options = len(arguments) < len(command.parameters)
     usage = " ".join(["quntedge", command.name, *(["[OPTIONS]"] if has_options else []), *arguments])
     parts = [f"## quntedge {command.name}", f"```\n{usage}\n```", command.help]
-    return "\n\n".join([*parts, _options(command.parameters)] if command.parameters else parts)
+    if command.parameters:
+        parts.append(_options(command.parameters))
+    if command.examples:
+        parts.append("\n".join(("For example:\n\n```", *command.examples, "```")))
+    return "\n\n".join(parts)
 
 
 def _options(parameters: Sequence[ParameterFact]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from quntedge.commands.errors import FAILED, Explained
+from quntedge.commands.examples import attach
 from quntedge.commands.output import complain
 
 _TRACEBACK = "--traceback"
@@ -23,17 +24,20 @@ MODULES = {
     "promotions": "promotions",
     "subscriptions": "subscriptions",
     "payments": "payments",
+    "invoices": "invoices",
     "disputes": "disputes",
     "ledger": "ledger",
     "reconcile": "reconcile",
     "webhooks": "webhooks",
     "refunds": "refunds",
     "mails": "mails",
+    "attention": "attention",
+    "processes": "processes",
     "audit": "audit",
     "api-key": "api_keys",
     "doctor": "doctor",
     "keys": "keys",
-    "version": "keys",
+    "version": "version",
 }
 """Each command with the module of `quntedge.commands` that registers it, in the order of the help."""
 
@@ -50,7 +54,10 @@ class Commands(Explained):
         if name in MODULES and name not in self.commands:
             part = typer.Typer()
             import_module(f"quntedge.commands.{MODULES[name]}").register(part)
-            self.commands.update(typer.main.get_group(part).commands)
+            made = typer.main.get_group(part).commands
+            for own_name, command in made.items():
+                attach(command, own_name)
+            self.commands.update(made)
         return super().get_command(ctx, name)
 
 

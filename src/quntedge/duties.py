@@ -74,6 +74,7 @@ def _sweeps(runtime: Runtime) -> list[Sweep]:
         sweeps.tidying(
             "plan_changes.purge_quotes", timedelta(hours=6), runtime.units, runtime.services.plan_changes.purge
         ),
+        sweeps.tidying("jobs.purge", timedelta(hours=1), runtime.units, runtime.jobs.purge),
         sweeps.tidying("sessions.purge", timedelta(hours=6), runtime.units, purge_sessions),
         sweeps.tidying(
             "invoices.complete", timedelta(minutes=1), runtime.units, runtime.services.invoices.complete_older
@@ -101,5 +102,6 @@ def _sweeps(runtime: Runtime) -> list[Sweep]:
         sweeps.adding_up("ledger.backfill", timedelta(minutes=1), runtime.bookkeeping.backfill.run),
         sweeps.comparing("gateway.reconcile_recent", timedelta(minutes=15), reconcile_recent),
         sweeps.comparing("gateway.reconcile_full", timedelta(hours=24), reconcile_full),
+        Sweep("gateway.account", timedelta(hours=1), runtime.unpaid.check, in_leaps=sweeps.TIDYING_IN_LEAPS),
         Sweep("gateway.endpoint", timedelta(minutes=15), runtime.endpoint.check, in_leaps=NEVER),
     ]

@@ -29,6 +29,7 @@ from quntedge.subscriptions import models as subscriptions
 from quntedge.trials import models as trials
 from quntedge.webhooks import difference
 from quntedge.webhooks import models as webhooks
+from quntedge.webhooks.bodies import INBOX_KEYS
 
 MODELS = (
     access,
@@ -58,6 +59,9 @@ MODELS = (
     vault,
     webhooks,
 )
+
+KEY_STORES = (vault.DATA_KEYS, vault.INDEX_KEYS, INBOX_KEYS)
+"""Everything that the master keys of QUNTEDGE_ENCRYPTION_KEYS wrap."""
 
 
 def all_tables() -> MetaData:

@@ -104,7 +104,8 @@ class Settings(BaseSettings):
     encryption_keys: SecretStr = Field(
         validation_alias="QUNTEDGE_ENCRYPTION_KEYS",
         description="Keys that wrap personal data keys, as name:base64 of 32 bytes, comma-separated; the first one "
-        "is used for new data, the others still open old data. Make one with `quntedge keys`.",
+        "is used for new data, the others still open old data. Make one with `quntedge keys`; `quntedge keys status` "
+        "says which are needed.",
     )
     whop_environment: Literal["production", "sandbox", "custom"] = Field(
         "sandbox", validation_alias="WHOP_ENVIRONMENT", description="Which Whop to talk to."
@@ -203,7 +204,7 @@ class Settings(BaseSettings):
         "UTC",
         validation_alias="QUNTEDGE_TIME_ZONE",
         description="Time zone of customers who have not told theirs, as Europe/Paris: payments are tried again in "
-        "their day-time.",
+        "their day-time, and the days that pages and mails name are theirs.",
     )
     renewal_gap_hours: int = Field(
         6,
@@ -259,6 +260,12 @@ class Settings(BaseSettings):
         validation_alias="QUNTEDGE_SELLER_LOGO",
         description="Path of an SVG or PNG file of at most 256 KiB that stands at the head of invoices; none: no "
         "picture. Unset: the product's mark.",
+    )
+    document_fonts: str | None = Field(
+        None,
+        validation_alias="QUNTEDGE_DOCUMENT_FONTS",
+        description="Folder with further fonts (.ttf, .otf, .ttc, .otc) for invoices, where customers write their "
+        "names in other than Latin, Greek or Cyrillic letters.",
     )
     seller_time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
         "UTC",

@@ -35,7 +35,7 @@ from quntedge.methods.events import MethodExpiring
 from quntedge.methods.feature import Methods
 from quntedge.methods.queries import default_method
 from quntedge.notifications.editing import MailTemplateService
-from quntedge.notifications.render import MailRenderer, Sender
+from quntedge.notifications.render import renderer_for
 from quntedge.notifications.service import NotificationService
 from quntedge.notifications.staff import StaffMails
 from quntedge.pauses.events import PauseBegan, PauseEnded, PauseEnding, PauseMoved
@@ -53,6 +53,8 @@ from quntedge.promotions.feature import Promotions
 from quntedge.reconciliation.feature import Reconciliation
 from quntedge.refunds.events import RefundMoved
 from quntedge.refunds.feature import Refunds
+from quntedge.refunds.queries import held_of
+from quntedge.schema import KEY_STORES
 from quntedge.settings import ConfigurationError, Settings
 from quntedge.storage.embedded import EmbeddedServer
 from quntedge.storage.engine import create_engine, libpq_url, session_factory
@@ -63,6 +65,7 @@ from quntedge.storage.vault import Vault
 from quntedge.subscriptions.events import SubscriptionChanged
 from quntedge.subscriptions.queries import live_subscribers
 from quntedge.subscriptions.service import SubscriptionService
+from quntedge.subscriptions.unpaid import UnpaidWatch
 from quntedge.trials.events import TrialEndAnnounced, TrialEnding
 from quntedge.trials.service import TrialService
 from quntedge.trials.signals import TrialSignals
@@ -122,6 +125,7 @@ class Runtime:
     reconciler: Reconciler
     renewals: RenewalGaps
     endpoint: EndpointWatch
+    unpaid: UnpaidWatch
     disputes: DisputeWatch
     outcomes: CheckoutOutcomes
     pauses: PauseWatch
@@ -129,9 +133,11 @@ class Runtime:
     trial_signals: TrialSignals
 
     async def start(self) -> None:
-        """Begins to follow the emulator's clock, where one is configured."""
+        """Follows the emulator's clock, where one is configured, and opens the keys. Raises `ConfigurationError`."""
         if isinstance(self.clock, FollowingClock):
             await self.clock.start()
+        async with self.engine.begin() as connection:
+            await self.vault.open(connection, KEY_STORES, self.clock.now())
 
     async def close(self) -> None:
         """Lets go of connections."""
@@ -189,7 +195,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         units, processes, gateway, payments, cancellations.service, vault, limits=settings.refund_limits()
     )
     plan_changes = PlanChanges(
-        units, processes, gateway, subscriptions, jobs, base_url=settings.base_url, paying_method=default_method
+        units, processes, gateway, subscriptions, jobs, settings.base_url, paying_method=default_method, held_of=held_of
     )
     methods = Methods(
         units,
@@ -210,7 +216,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
     _subscribe_trials(bus, trials, trial_signals, notifications)
     # Before the mails: what they say depends on how an unpaid renewal ended.
     _subscribe_dunning(bus, dunning, notifications)
-    effects = Effects(invoices)
+    effects = Effects(invoices, payments)
     _subscribe(bus, effects, outcomes, notifications)
     bus.subscribe(PaymentRecorded, PromotionUses(promotions.redemptions, credit_promos).on_payment_recorded)
     _subscribe_pauses(bus, pauses, notifications)
@@ -291,6 +297,7 @@ def build(settings: Settings, database_url: str, clock: Clock | None = None) -> 
         ),
         reconciler=reconciler,
         renewals=RenewalGaps(units, reconciler, renewal_gap),
+        unpaid=UnpaidWatch(units, gateway, settings.whop_account_id),
         endpoint=EndpointWatch(gateway, f"{settings.base_url}{PATH}", clock, catch_up),
         disputes=dispute_watch,
         outcomes=outcomes,
@@ -362,16 +369,6 @@ def _subscribe_invoices(bus: EventBus, billing: Invoices, effects: Effects, noti
     billing.listen(bus)
     bus.subscribe(InvoicePaid, notifications.on_invoice_paid)
     bus.subscribe(CreditNoteIssued, notifications.on_credit_note_issued)
-
-
-def renderer_for(settings: Settings) -> MailRenderer:
-    """Mails as this installation writes them. Raises `ConfigurationError` for a sender without an address."""
-    return MailRenderer(
-        Sender.parse(settings.mail_from),
-        product_name=settings.product_name,
-        support_email=settings.support_email,
-        base_url=settings.base_url,
-    )
 
 
 def _clock(settings: Settings) -> Clock:

@@ -11,7 +11,7 @@ from tests.edge.shop import Person, Shop
 GIVEN = {"company": "Example SARL", "line1": "1 rue A", "city": "Paris", "country": "FR", "vat_id": "40303265045"}
 
 
-async def _credit_note(shop: Shop, person: Person, number: str = "CN-2026-000001") -> str:
+async def credit_note(shop: Shop, person: Person, number: str = "CN-2026-000001") -> str:
     """A credit note over $5.00, as a refund would have made it."""
     payment = await shop.payment(person.user_id)
     invoice = await shop.invoice(person.user_id, transaction_id=payment, number=f"INV-{number}")
@@ -107,7 +107,7 @@ async def test_an_invoice_without_a_number_is_no_document(shop: Shop, kim: Perso
 
 async def test_credit_notes_are_listed_and_served(shop: Shop, kim: Person) -> None:
     other = await shop.sign_up()
-    note = await _credit_note(shop, kim)
+    note = await credit_note(shop, kim)
     (listed,) = (await kim.http.get("/api/payment/credit-notes")).json()["data"]
     assert (listed["id"], listed["number"], listed["total"]["amount_minor"]) == (note, "CN-2026-000001", 500)
     file = await kim.http.get(f"/api/payment/credit-notes/{note}/pdf")

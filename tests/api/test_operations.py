@@ -2,8 +2,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quntedge.kit.clock import FrozenClock
+from quntedge.kit.metrics import COUNTED_IN_THE_DATABASE
 from quntedge.settings import Settings
-from quntedge.storage.engine import create_engine
+from quntedge.storage.engine import create_engine, session_factory
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
 from quntedge.storage.vault import Vault
 from tests.edge.shop import Shop, open_shop
@@ -47,6 +48,21 @@ async def test_metrics_are_for_prometheus(shop: Shop) -> None:
     answer = await shop.client().get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     assert "quntedge_webhooks_received_total" in answer.text
+
+
+async def test_without_a_database_metrics_still_tell_of_the_process(
+    settings: Settings, engine: AsyncEngine, units: UnitOfWorkFactory, clock: FrozenClock, vault: Vault
+) -> None:
+    nowhere = create_engine("postgresql://nobody:hidden@127.0.0.1:1/none")
+    away = UnitOfWorkFactory(session_factory(nowhere), clock, units.bus)
+    async with open_shop(settings, engine, units, clock, vault, changes={"units": away}) as shop:
+        answer = await shop.client().get("/metrics")
+    await nowhere.dispose()
+    assert answer.status_code == 200
+    assert "quntedge_webhooks_received_total" in answer.text
+    for gauge in COUNTED_IN_THE_DATABASE:
+        (metric,) = gauge.collect()
+        assert f"\n{metric.name} NaN\n" in answer.text
 
 
 async def test_the_description_covers_every_route_of_the_api(shop: Shop) -> None:

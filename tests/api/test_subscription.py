@@ -63,7 +63,7 @@ async def test_a_service_asks_about_one_user(shop: Shop, kim: Person) -> None:
     assert nobody.json()["features"]["basic_dashboard"]["reason"] == "unknown_user"
     missing = await client.get("/api/subscription", headers=headers)
     assert (missing.status_code, missing.json()["code"]) == (400, "missing_user")
-    odd = await client.get("/api/subscription?user=usr_%00", headers=headers)
+    odd = await client.get("/api/subscription?user=usr_%20", headers=headers)
     assert (odd.status_code, odd.json()["code"]) == (400, "invalid_id")
 
 

@@ -1,5 +1,8 @@
 """How amounts are divided: nothing is lost, and nothing is counted twice."""
 
+from fractions import Fraction
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,3 +60,27 @@ def test_a_payout_is_in_one_place(amount: int, fee: int, state: PayoutState) -> 
     assert shares.clearing + shares.in_transit + shares.bank + shares.fees == 0
     assert sorted((shares.in_transit, shares.bank)) in ([0, amount], [0, 0])
     assert (shares.clearing == -fee) is (state is PayoutState.RETURNED)
+
+
+@pytest.mark.parametrize(
+    ("ours", "received", "reference", "expected"),
+    [
+        ({"payment": 6900}, {"payment": 7452}, None, True),
+        ({"payment": 6900}, {"payment": 7452}, Fraction(107, 100), True),
+        ({"payment": 6900}, {"payment": 74520}, Fraction(107, 100), False),
+        ({"payment": 6900}, {"payment": -7452}, None, False),
+        ({"payment": 6900}, {"payment": 0}, None, False),
+        ({"payment": 6900, "refund": -1000}, {"payment": 7452, "refund": -1070}, None, True),
+        ({"payment": 6900, "refund": -1000}, {"payment": 7452, "refund": -7000}, None, False),
+        ({"payment": 6900, "refund": -1000}, {"payment": 7452, "refund": 1070}, None, False),
+        # A dispute that was won, at another rate on its way back.
+        ({"payment": 6900, "dispute": 0}, {"payment": 7452, "dispute": -69}, None, True),
+        ({"payment": 6900, "dispute": 0}, {"payment": 7452, "dispute": -7452}, None, False),
+        ({"dispute": 0}, {"dispute": -69}, Fraction(107, 100), False),
+        ({"payment": 0}, {"payment": 7452}, None, False),
+    ],
+)
+def test_an_exchange_is_one_at_about_the_usual_rate(
+    ours: dict[str, int], received: dict[str, int], reference: Fraction | None, expected: bool
+) -> None:
+    assert rules.is_exchange(ours, received, reference) is expected

@@ -81,8 +81,25 @@ async def test_a_refused_discount_says_so_and_leaves_everything_as_it_was(world:
     world.cut.trouble = once("before apply_promo", GatewayRejected("another one is running"))
     with pytest.raises(OfferUnavailable):
         await world.cancellations.offers.accept(kim.user_id)
-    assert await outcome(world, kim) == "failed"
     assert (await world.subscription(kim))["renewal_price_minor"] == 7500
+    # Nothing was given, so nothing is used up: the same offer can be accepted once more.
+    assert await outcome(world, kim) == "shown"
+    assert (await world.cancellations.service.preview(kim.user_id)).offer is not None
+    assert (await world.cancellations.offers.accept(kim.user_id)).state == "accepted"
+    assert (await world.subscription(kim))["renewal_price_minor"] == 6000
+    assert len(world.emulator.runtime.world.store.tables.promos) == 1
+
+
+async def test_whoever_pays_less_already_is_offered_no_second_discount(world: World) -> None:
+    await offer(world, TWENTY_PERCENT)
+    kim = await world.buy()
+    async with world.units() as unit:
+        await unit.session.execute(
+            text("UPDATE subscription SET renewal_price_minor = 6412 WHERE user_id = :id"), {"id": kim.user_id}
+        )
+        await unit.commit()
+    assert (await world.cancellations.service.preview(kim.user_id)).offer is None
+    assert await world.rows("SELECT id FROM save_offer WHERE user_id = :id", id=kim.user_id) == []
 
 
 async def test_killed_anywhere_the_discount_is_given_once(world: World) -> None:

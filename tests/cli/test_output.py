@@ -15,7 +15,7 @@ class _Terminal(io.StringIO):
         return True
 
 
-def _shown(monkeypatch: pytest.MonkeyPatch, *further: str, rows: int = 2) -> list[str]:
+def _shown(monkeypatch: pytest.MonkeyPatch, *further: str, rows: int = 2, spare: tuple[str, ...] = ()) -> list[str]:
     """What a table says on a terminal of 80 columns that knows no colours."""
     screen = _Terminal()
     monkeypatch.setattr(sys, "stdout", screen)
@@ -25,7 +25,7 @@ def _shown(monkeypatch: pytest.MonkeyPatch, *further: str, rows: int = 2) -> lis
         made.add_row(
             f"txn_01m9qsvp8vevwb2sfbzv19krr{number}", f"{7 + 243 * number}.00 USD", "–", "pay_CN6udeMmXuHnkK", *further
         )
-    show(made)
+    show(made, spare)
     return screen.getvalue().splitlines()
 
 
@@ -46,6 +46,13 @@ def test_where_there_is_none_each_row_is_a_block_and_nothing_is_cut(monkeypatch:
         f"Customer  {_CUSTOMER}",
     ]
     assert len(lines) == 10
+
+
+def test_what_can_be_spared_is_left_out_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    head, *rows = _shown(monkeypatch, _CUSTOMER, spare=("Customer", "Failed"))
+    assert head.split() == ["Payment", "Total", "Failed", "At", "Whop"], "no more than is needed"
+    assert len(rows) == 2
+    assert all(_CUSTOMER not in row and "pay_CN6udeMmXuHnkK" in row for row in rows)
 
 
 def test_an_empty_table_is_its_heading(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,11 @@ async def test_a_promotion_from_its_making_to_its_end(cli: Cli, tmp_path: Path) 
     assert [(one["code"], one["percent_bp"], one["periods"]) for one in listed] == [("launch", 1250, 3)]
     assert "0 of 500" in (await cli("promotions", "list")).stdout
 
+    await cli("promotions", "create", "gone", "--title", "Gone", "--percent", "5", "--ends", "2020-01-01")
+    states = [line.split()[-1] for line in (await cli("promotions", "list")).stdout.splitlines()[1:]]
+    assert states == ["ended", "active"]
+    assert (await cli("promotions", "archive", "gone", "--yes")).exit_code == 0
+
     target = tmp_path / "codes.csv"
     bulk = await cli(
         "promotions", "codes", "launch", "--count", "25", "--prefix", "VIP", "--max-uses", "1", "--csv", str(target)
@@ -55,6 +60,7 @@ async def test_a_mistake_is_one_clear_sentence(cli: Cli) -> None:
         (("create", "launch", "--title", "L", "--percent", "100.01"), "no percentage"),
         (("create", "launch", "--title", "L", "--amount", "usd=10.001"), "finer"),
         (("create", "launch", "--title", "L", "--amount", "5.00"), "usd=5.00"),
+        (("create", "launch", "--title", "L", "--percent", "5", "--ends", "30d"), "is not a time"),
         (("create", "launch", "--title", "L"), "either a percentage or amounts"),
         (("create", "Launch!", "--title", "L", "--percent", "5"), "lower-case"),
         (("create", "launch", "--title", "L", "--percent", "5", "--code", "?"), "3 to 40"),

@@ -11,6 +11,7 @@ from quntedge.disputes.answers import ResponseView, new_response_id
 from quntedge.disputes.errors import EvidenceFileRefused
 from quntedge.disputes.models import DisputeDocument
 from quntedge.disputes.papers import LARGEST_FILE_BYTES, MOST_FILES, Paper, check
+from quntedge.edge.dispute_papers import for_bank
 from quntedge.gateway.disputed import EvidenceTexts
 from quntedge.processes.runner import HANDOVER
 from tests.disputes.world import World
@@ -174,3 +175,45 @@ async def test_a_file_that_is_refused_starts_nothing(world: World) -> None:
         await _submit(world, (Paper("a.exe", "subscription", b"MZ"),))
     assert await world.rows("SELECT id FROM dispute_response") == []
     assert await world.emulator.files() == []
+
+
+async def _attach_by_hand(world: World, dispute_id: str, number: int) -> list[str]:
+    made = [await world.emulator.upload(f"chat-{n}.pdf", b"%PDF-1.7 a chat") for n in range(number)]
+    documents = [{"id": one, "document_type": "customer_communication"} for one in made]
+    await world.whop("PATCH", f"/disputes/{dispute_id}", {"evidence": {"documents": documents}})
+    return made
+
+
+async def test_what_hangs_there_is_counted_before_anything_is_sent(world: World) -> None:
+    await world.buy()
+    dispute_id = await world.dispute()
+    await _attach_by_hand(world, dispute_id, MOST_FILES - 2)
+    internal_id = (await world.row("SELECT id FROM dispute"))["id"]
+    hanging = await world.runtime.services.disputes.answers.hanging(internal_id)
+    assert hanging == MOST_FILES - 2
+    added = [Paper(f"{n}.pdf", "product_image", PDF) for n in range(3)]
+    assert for_bank(PAPERS, added[:1], hanging=hanging) == (added[0], PAPERS[0])
+    with pytest.raises(EvidenceFileRefused, match=r"8 files hang on the dispute already.* add 2 at most"):
+        for_bank(PAPERS, added, hanging=hanging)
+    assert for_bank(PAPERS, hanging=MOST_FILES) == ()
+
+
+@pytest.mark.long
+async def test_a_gateway_that_does_not_answer_keeps_nothing_back(world: World) -> None:
+    await world.buy()
+    await world.dispute()
+    internal_id = (await world.row("SELECT id FROM dispute"))["id"]
+    await world.emulator.faults(fault="error_before", match="GET /disputes/*", times=9)
+    assert await world.runtime.services.disputes.answers.hanging(internal_id) == 0, "a deadline counts for more"
+
+
+@pytest.mark.long
+async def test_what_was_attached_meanwhile_stays_and_ours_make_room(world: World) -> None:
+    await world.buy()
+    dispute_id = await world.dispute()
+    by_hand = await _attach_by_hand(world, dispute_id, MOST_FILES - 1)
+    assert (await _submit(world)).state == "done"
+    rows = await _documents(world)
+    assert [(row["name"], row["state"]) for row in rows] == [("evidence.pdf", "sent"), ("access-log.pdf", "not_sent")]
+    told = (await world.whop("GET", f"/disputes/{dispute_id}"))["evidence"]["documents"]
+    assert [one["id"] for one in told] == [rows[0]["whop_file_id"], *by_hand]

@@ -103,6 +103,24 @@ async def test_who_cancels_is_not_charged_any_more(patient: World) -> None:
     assert "ended_unpaid" not in await patient.mails()
 
 
+@pytest.mark.long
+async def test_who_was_refused_to_cancel_is_not_charged_and_ends_with_the_others(patient: World) -> None:
+    await overdue(patient)
+    (subscription,) = await patient.rows("SELECT id FROM subscription")
+    async with patient.runtime.units() as unit:
+        # As Whop has left it: asked for, and never done.
+        unit.record(CancellationRequested(subscription["id"], patient.user_id, False, "customer:kim", "can_refused"))
+        await unit.commit()
+    await patient.travel(days=12)
+    assert await patient.status() == "past_due"
+    await patient.travel(days=3)
+    # Whop's own attempts, and none of ours.
+    assert await patient.at_whop() == ("canceled", {"status": "void", "failed": 4})
+    case = await patient.case()
+    assert (case["state"], case["outcome"], case["attempts_own"]) == ("canceled", "cancellation", 0)
+    assert (await patient.mails())[-1] == "subscription_ended"
+
+
 async def test_a_refusal_of_the_gateway_ends_our_tries_but_not_the_subscription(
     patient: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

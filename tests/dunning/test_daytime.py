@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quntedge.dunning.daytime import is_within, next_slot, zone_of
+from quntedge.dunning.daytime import is_within, next_slot
+from quntedge.kit.dates import zone_of
 
 WINDOW = (9, 18)
 ZONES = (

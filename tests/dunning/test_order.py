@@ -198,7 +198,9 @@ async def test_a_first_payment_that_fails_is_no_case(book: Book) -> None:
 
 
 async def test_a_newer_unpaid_renewal_takes_the_place_of_an_older_one(book: Book) -> None:
-    await book.tell((FAILED, PAST_DUE))
+    before = (await book.tell((FAILED, PAST_DUE)))["case"]
+    assert isinstance(book.runtime.clock, FrozenClock)
+    book.runtime.clock.advance(timedelta(days=30))
     newer = replace(
         FAILED,
         payment_id="pay_newer",
@@ -211,5 +213,9 @@ async def test_a_newer_unpaid_renewal_takes_the_place_of_an_older_one(book: Book
             await book._applier.apply(unit, [("test", Evidence(payments=(payment,), from_gateway=True))])
             await unit.commit()
     async with book.runtime.units() as unit:
-        rows = await unit.session.execute(text("SELECT whop_payment_id, state FROM dunning_case ORDER BY id"))
-        assert [tuple(row) for row in rows] == [("pay_1", "superseded"), ("pay_newer", "open")]
+        rows = await unit.session.execute(
+            text("SELECT whop_payment_id, state, opened_at FROM dunning_case ORDER BY id")
+        )
+        # Another bill is no more time for the first: the subscription is unpaid since then.
+        since = before["opened_at"]
+        assert [tuple(row) for row in rows] == [("pay_1", "superseded", since), ("pay_newer", "open", since)]

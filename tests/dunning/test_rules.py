@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from quntedge.dunning import rules
 from quntedge.dunning.rules import Closing, Facts, Held, Policy, State, Step, Timetable
 from quntedge.payments.rules import DeclineClass
+from quntedge.subscriptions import rules as subscriptions
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -207,6 +208,14 @@ def test_who_is_leaving_paused_or_not_past_due_yet_is_only_looked_at(
     assert again == Timetable(look_at=NOW + HOUR + rules.LOOK_AGAIN)
 
 
+def test_who_asked_to_leave_is_gone_at_last_even_if_whop_refused() -> None:
+    end = NOW + 13 * DAY
+    for days in range(14):
+        found = plan(held(cancel_requested=True, looked_at=NOW + days * DAY), facts(gateway_next_at=NOW + DAY))
+        assert found.next_attempt_at is None
+        assert (found.look_at, found.end_at) == ((NOW + (days + 1) * DAY, None) if days < 12 else (None, end))
+
+
 def test_what_nobody_understands_is_neither_charged_nor_ended() -> None:
     found = plan(held(needs_review=True, looked_at=NOW), facts())
     assert (found.next_attempt_at, found.end_at, found.look_at) == (None, None, NOW + rules.LOOK_AGAIN)
@@ -238,6 +247,17 @@ def test_a_missed_try_is_made_up_for_in_the_day() -> None:
     assert plan(held(), facts(), due + rules.MISSED).next_attempt_at == due
     within = due.replace(hour=17, minute=59)
     assert plan(held(), facts(), within).next_attempt_at == due
+
+
+def test_the_pause_of_access_is_told_only_after_an_attempt_of_whops_that_comes_with_it() -> None:
+    for apart in (timedelta(0), 50 * timedelta(minutes=1), -50 * timedelta(minutes=1)):
+        theirs = GRACE + apart
+        assert plan(held(), facts(gateway_next_at=theirs)).pause_access_at == theirs + 2 * HOUR
+        # By then its outcome has been looked up.
+        case = held(last_failed_at=GRACE - 2 * DAY)
+        assert plan(case, facts(gateway_next_at=theirs), GRACE - DAY).look_at == theirs + HOUR
+    assert plan(held(), facts(gateway_next_at=GRACE - DAY)).pause_access_at == GRACE
+    assert plan(held(), facts(gateway_next_at=GRACE + DAY)).pause_access_at == GRACE
 
 
 def test_reminders() -> None:
@@ -277,6 +297,7 @@ def test_which_try_is_announced() -> None:
 
 
 def test_plans_that_promise_more_than_whop_keeps() -> None:
+    assert rules.GATEWAY_SPAN == subscriptions.GATEWAY_SPAN
     assert rules.outlives_gateway(7, Policy())
     assert rules.outlives_gateway(3, Policy())
     assert not rules.outlives_gateway(5, Policy(2, (1, 3)))

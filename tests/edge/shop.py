@@ -30,6 +30,7 @@ from quntedge.dunning.feature import Dunning
 from quntedge.edge.app import Application, build
 from quntedge.edge.bare import BareRoute
 from quntedge.edge.cookies import session_cookie
+from quntedge.edge.limits import RateLimits
 from quntedge.edge.services import Services
 from quntedge.gateway.emulator.testing import RunningEmulator
 from quntedge.gateway.whop.adapter import WhopGateway, connect
@@ -43,6 +44,7 @@ from quntedge.kit.ids import new_id
 from quntedge.methods.feature import Methods
 from quntedge.methods.queries import default_method
 from quntedge.notifications.editing import MailTemplateService
+from quntedge.notifications.render import renderer_for
 from quntedge.pauses.service import PauseService
 from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.service import PaymentService
@@ -53,6 +55,7 @@ from quntedge.promotions.feature import Promotions
 from quntedge.reconciliation.feature import Reconciliation
 from quntedge.refunds.feature import Refunds
 from quntedge.refunds.models import Refund
+from quntedge.refunds.queries import held_of
 from quntedge.refunds.service import RefundService
 from quntedge.settings import Settings
 from quntedge.storage.jobs import JobQueue, create_job_app
@@ -66,7 +69,6 @@ from quntedge.web.pages import Pages
 from quntedge.webhooks.apply import Applier
 from quntedge.webhooks.dispute_watch import DisputeWatch
 from quntedge.webhooks.reconcile import Reconciler
-from quntedge.wiring import renderer_for
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "three quiet green lamps"
@@ -275,6 +277,7 @@ async def open_shop(
         jobs,
         base_url=settings.base_url,
         paying_method=default_method,
+        held_of=held_of,
     )
     services = replace(
         Services(
@@ -282,6 +285,8 @@ async def open_shop(
             engine=engine,
             units=units,
             clock=clock,
+            # However slow the machine is, what is counted in a test falls into one window.
+            limits=RateLimits(lambda: 0.0),
             vault=vault,
             accounts=AccountService(vault, settings.secret_key.get_secret_value(), Passwords(CHEAP)),
             api_keys=ApiKeyService(),

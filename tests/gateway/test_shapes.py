@@ -142,6 +142,7 @@ def test_refunds_in_both_shapes() -> None:
         status=RefundStatus.SUCCEEDED,
         raw_status="succeeded",
         amount=Money(500, "usd"),
+        moved=Money(500, "usd"),
         payment_id="pay_A1",
         reason="requested_by_customer",
         metadata={"refund_id": "ref_7"},
@@ -150,15 +151,25 @@ def test_refunds_in_both_shapes() -> None:
     )
     assert refund_snapshot(payloads.native_refund()) == native
     assert refund_snapshot(payloads.legacy_refund()) == changed(
-        native, shape="legacy", membership_id="mem_3Fd", reason=None, updated_at=None
+        native, shape="legacy", moved=None, membership_id="mem_3Fd", reason=None, updated_at=None
     )
 
 
-def test_a_refund_is_counted_in_the_currency_its_payment_settled_in() -> None:
+def test_a_refund_is_counted_in_the_currency_of_its_payment() -> None:
     snapshot = refund_snapshot(payloads.native_refund(amount=money("5.40"), original_amount=money("5.00", "eur")))
     assert snapshot.amount == Money(540, "usd")
+    assert snapshot.in_currency("usd") == Money(540, "usd"), "a dollar plan that was shown and paid in euros"
+    assert snapshot.in_currency("eur") == Money(500, "eur"), "a euro plan that settled in dollars"
+    assert snapshot.in_currency("jpy") == Money(540, "usd"), "nothing tells it: it stays as it settled"
     snapshot = refund_snapshot(payloads.native_refund(amount=None, original_amount=money("5.00", "eur")))
-    assert snapshot.amount == Money(500, "eur")
+    assert snapshot.in_currency("usd") == Money(500, "eur")
+
+
+def test_what_went_back_may_be_told_as_it_settled() -> None:
+    snapshot = payment_snapshot(payloads.native_payment(refunded_amount=money("5.40", "eur")))
+    assert (snapshot.refunded, snapshot.refunded_elsewhere) == (None, True)
+    snapshot = payment_snapshot(payloads.native_payment(refunded_amount=money("5.40")))
+    assert (snapshot.refunded, snapshot.refunded_elsewhere) == (Money(540, "usd"), False)
 
 
 def test_an_invoice_is_summed_from_its_lines() -> None:

@@ -96,8 +96,11 @@ def document(**over: Any) -> Document:
     return replace(plain, **over)
 
 
-def credit_note(kind: str = "credit_note", amount: int = 1500, tax: int = 124, **over: Any) -> Document:
-    """A credit note over $15.00 for that invoice, or, with negative amounts, the cancellation of one."""
+def credit_note(
+    kind: str = "credit_note", amount: int = 1500, tax: int = 124, rate: int = 900, **over: Any
+) -> Document:
+    """A credit note over $15.00 for that invoice, or, with negative amounts, the cancellation of one. `rate` is that of
+    the invoice's tax, in basis points."""
     plain = Document(
         kind=kind,
         number="CN-2026-000003",
@@ -109,7 +112,7 @@ def credit_note(kind: str = "credit_note", amount: int = 1500, tax: int = 124, *
         seller=SELLER,
         buyer=BUYER,
         buyer_id="usr_1",
-        lines=credit_lines("Refund for invoice INV-2026-000042", "VAT", Money(amount, "usd"), Money(tax, "usd"), 900),
+        lines=credit_lines("Refund for invoice INV-2026-000042", "VAT", Money(amount, "usd"), Money(tax, "usd"), rate),
         corrects=Corrected("INV-2026-000042", AT.date(), "CN-2026-000002" if kind == "cancellation" else None),
     )
     return replace(plain, **over)

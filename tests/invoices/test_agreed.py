@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, text
 
+from quntedge.cancellations.models import SaveOfferOutcome
 from quntedge.kit.metrics import INVOICE_DIFFERENCES
 from quntedge.kit.money import Money
 from quntedge.payments.service import ObservedPayment, PaymentLink, PaymentService
 from quntedge.promotions.models import Promotion, PromotionCode, PromotionReservation
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from quntedge.subscriptions.models import Subscription, SubscriptionMembership
 from tests.catalog.rows import insert_plan
 from tests.payments.builders import AT, USER, rows, snapshot
 
@@ -109,3 +111,57 @@ async def test_a_code_that_stands_at_the_gateway_is_named(shop: UnitOfWorkFactor
 async def test_the_full_price_is_asked_about_nothing(shop: UnitOfWorkFactory) -> None:
     await _sell(shop, {}, {}, percent_bp=1450)
     assert await _pay(shop, 2900) == [("plan", "Monthly", 2900)]
+
+
+SUBSCRIPTION = {
+    "id": "sub_1",
+    "user_id": USER,
+    "plan_id": "pln_1",
+    "status": "active",
+    "whop_membership_id": "mem_1",
+    "started_at": AT,
+    "created_at": AT,
+    "updated_at": AT,
+}
+MEMBERSHIP = {
+    "whop_membership_id": "mem_1",
+    "subscription_id": "sub_1",
+    "user_id": USER,
+    "plan_id": "pln_1",
+    "whop_plan_id": "plan_1",
+    "status": "active",
+    "raw_status": "active",
+    "cancel_at_period_end": False,
+    "first_seen_at": AT,
+}
+OFFER = {
+    "id": "ofr_1",
+    "user_id": USER,
+    "subscription_id": "sub_1",
+    "plan_id": "pln_1",
+    "whop_membership_id": "mem_1",
+    "kind": "discount",
+    "currency": "usd",
+    "periods": 3,
+    "state": "accepted",
+    "shown_at": AT,
+}
+
+
+@pytest.mark.parametrize(
+    ("over", "label"),
+    [
+        ({"percent_bp": 2000}, "Offre de fidélité\u00a0: 20\u202f% de remise"),
+        ({"amount_minor": 580}, "Offre de fidélité"),
+        ({"percent_bp": 2000, "whop_membership_id": "mem_0"}, "Remise"),
+        ({"percent_bp": 2000, "state": "failed"}, "Remise"),
+    ],
+)
+async def test_an_offer_to_stay_is_named(shop: UnitOfWorkFactory, over: dict[str, Any], label: str) -> None:
+    await _sell(shop, {}, {})
+    async with shop() as unit:
+        await unit.session.execute(insert(Subscription).values(SUBSCRIPTION))
+        await unit.session.execute(insert(SubscriptionMembership).values(MEMBERSHIP))
+        await unit.session.execute(insert(SaveOfferOutcome).values(OFFER | over))
+        await unit.commit()
+    assert await _pay(shop, 2320, membership_id="mem_1") == [("plan", "Monthly", 2900), ("discount", label, -580)]

@@ -5,13 +5,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
+from quntedge.bookkeeping.rules import tax_given_back
 from quntedge.gateway.port import PaymentStatus, RefundStatus
 from quntedge.invoices.events import CreditNoteIssued
 from quntedge.kit.clock import FrozenClock
 from quntedge.kit.money import Money
 from quntedge.payments.models import PaymentTransaction
+from quntedge.pricing.credits import Credited
 from quntedge.storage.events import EventBus
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from tests.invoices.builders import refund
@@ -149,3 +153,22 @@ async def test_the_year_of_a_credit_note_is_that_of_its_day(shop: UnitOfWorkFact
     clock.set(AT.replace(year=2027))
     await _refunded(shop, transaction_id, 100, "rf_1")
     assert await rows(shop, "SELECT number FROM credit_note") == [("CN-2027-000001",)]
+
+
+async def test_a_few_cents_bear_the_rate_of_their_invoice(shop: UnitOfWorkFactory) -> None:
+    transaction_id = await _paid(shop)
+    await _refunded(shop, transaction_id, 3, "rf_1")
+    lines = await rows(shop, "SELECT kind, amount_minor, tax_basis_points FROM credit_note_line ORDER BY position")
+    assert lines == [("adjustment", 3, None), ("tax", 0, 900)]
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(total=st.integers(1, 10**9), share=st.integers(0, 10_000), parts=st.lists(st.integers(1, 10**9), max_size=12))
+def test_credit_notes_and_ledger_give_back_the_same_tax(total: int, share: int, parts: list[int]) -> None:
+    tax = total * share // 10_000
+    nothing = Money.zero("usd")
+    so_far = Credited(Money(total, "usd"), Money(tax, "usd"), nothing, nothing)
+    for part in [*parts, total]:
+        so_far = so_far.and_also(min(Money(part, "usd"), so_far.left))
+        assert so_far.tax_credited.amount_minor == tax_given_back(total, tax, so_far.credited.amount_minor)
+    assert so_far.tax_credited.amount_minor == tax

@@ -65,6 +65,27 @@ async def test_a_renewal_names_plan_period_and_tax(subscribed: UnitOfWorkFactory
     ]
 
 
+async def test_a_payment_knows_better_what_it_was_for_than_the_invoice_it_belongs_to(
+    subscribed: UnitOfWorkFactory,
+) -> None:
+    """An explicit invoice names a customer and a plan at Whop; what that comes to here may have been a guess."""
+    async with subscribed() as unit:
+        await insert_plan(unit.session, id="pln_other", code="other", name="Other", created_at=AT)
+        await unit.session.execute(
+            text(
+                "INSERT INTO invoice (id, user_id, plan_id, whop_invoice_id, whop_payment_id, status, currency,"
+                " total_minor, issued_at, created_at, updated_at)"
+                " VALUES ('inv_1', :user, 'pln_other', 'inv_W', 'pay_1', 'open', 'usd', 2900, :at, :at, :at)"
+            ),
+            {"user": USER, "at": AT},
+        )
+        await unit.commit()
+    await _pay(subscribed, snapshot(subtotal=Money(2900, "usd"), tax=Money(261, "usd"), tax_behavior="exclusive"))
+    told = await rows(subscribed, "SELECT number, plan_id, subscription_id FROM invoice")
+    assert told == [("INV-2026-000001", PLAN, SUBSCRIPTION)]
+    assert (await rows(subscribed, LINES))[0][:3] == ("plan", "Monthly", 2900)
+
+
 async def test_the_language_is_the_customers(subscribed: UnitOfWorkFactory) -> None:
     async with subscribed() as unit:
         await unit.session.execute(text("UPDATE app_user SET locale = 'fr'"))

@@ -34,8 +34,12 @@ DOCUMENTS: dict[str, Document] = {
     "buyer unknown": document(buyer=BuyerDetails()),
     "number without country": document(buyer=replace(BUYER, country="AU", vat_id="51824753556")),
     "control characters": document(buyer=replace(BUYER, company='A < B & "C" ]]> <!-- \'', name="x")),
+    "no round rate": document(
+        amounts=charge(Money(9_776_543, "jpy"), Money(8_765_432, "jpy"), Money(1_011_111, "jpy"), "exclusive")
+    ),
     "credit note": credit_note(),
-    "credit note without tax": credit_note(tax=0),
+    "credit note without tax": credit_note(tax=0, rate=0),
+    "credit note over next to nothing": credit_note(amount=3, tax=0),
     "cancellation": credit_note("cancellation", -1500, -124),
 }
 
@@ -86,6 +90,20 @@ def test_a_credit_note_names_its_invoice() -> None:
     assert kinds[0] == "381"
 
 
+def test_a_few_cents_of_what_was_taxed_are_taxed_too() -> None:
+    """Their share of the tax is less than a cent, which makes them neither exempt nor somebody else's to tax."""
+    few = credit_note(amount=3, tax=0)
+    assert few.is_taxed
+    assert not few.reverse_charge
+    told = structured(few)
+    assert told is not None
+    root = fromstring(told.xml)
+    assert {e.text for e in root.iter(f"{RAM}CategoryCode")} == {"S"}
+    assert {e.text for e in root.iter(f"{RAM}RateApplicablePercent")} == {"9.00"}
+    assert root.find(f".//{RAM}ExemptionReason") is None
+    assert credit_note(tax=0, rate=0).reverse_charge
+
+
 def _check_rules(root: Element, held: Document, profile: Profile) -> None:
     """The arithmetic of EN 16931 (BR-CO-10 to 17), which schemas cannot check."""
     assert _amount(root, "GrandTotalAmount") == held.total.to_major()
@@ -98,6 +116,10 @@ def _check_rules(root: Element, held: Document, profile: Profile) -> None:
     assert lines == _amounts(root, "LineTotalAmount")[-1]
     assert lines - allowances == _amount(root, "TaxBasisTotalAmount") == _amount(root, "BasisAmount")
     assert _amount(root, "CalculatedAmount") == _amount(root, "TaxTotalAmount") == held.tax.to_major()
+    if held.is_taxed:
+        rate = _amount(root, "RateApplicablePercent")
+        tax, reckoned = held.tax.to_major(), _amount(root, "BasisAmount") * rate / 100
+        assert abs(tax - reckoned) < Decimal("0.99"), "BR-CO-17, BR-S-09"
     assert all(amount >= 0 for amount in (*_amounts(root, "ChargeAmount"), *_amounts(root, "ActualAmount")))
     category = root.findtext(f".//{RAM}ApplicableHeaderTradeSettlement/{RAM}ApplicableTradeTax/{RAM}CategoryCode")
     numbers = [e.text for e in root.iter(f"{RAM}ID") if e.get("schemeID") == "VA"]
@@ -107,7 +129,7 @@ def _check_rules(root: Element, held: Document, profile: Profile) -> None:
         assert numbers[:1] == [held.seller.vat_id]
     if category == "AE":
         assert len(numbers) == 2, "BR-AE-02: reverse charge is between two numbers"
-    assert (category == "S") == bool(held.tax)
+    assert (category == "S") == held.is_taxed
 
 
 def _amounts(root: Element, name: str) -> list[Decimal]:

@@ -1,6 +1,7 @@
 """Invoice numbers: without gaps, never twice, never taken back."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -145,6 +146,39 @@ async def test_an_explicit_invoice_that_two_deliveries_report_at_once_is_one(
         assert await invoices.apply(unit, twice, _ours) == ["applied", "applied"]
         await unit.commit()
     assert await rows(billed, "SELECT number FROM invoice") == [("INV-2026-000001",)]
+
+
+async def test_an_explicit_invoice_waits_for_the_payment_that_it_names(
+    billed: UnitOfWorkFactory, invoices: InvoiceService
+) -> None:
+    """It tells no tax. Numbered at once, it would say for good that there was none."""
+    paid = InvoiceSnapshot(
+        invoice_id="inv_W1",
+        status=InvoiceStatus.PAID,
+        raw_status="paid",
+        payment_id="pay_1",
+        total=Money(3161, "usd"),
+        created_at=AT,
+        updated_at=AT,
+    )
+    async with billed() as unit:
+        assert await invoices.apply(unit, [ObservedInvoice(paid, "msg_1")], _ours) == ["reread"]
+        await unit.commit()
+    assert await rows(billed, "SELECT number FROM invoice") == []
+    async with billed() as unit:
+        await apply(unit, snapshot(subtotal=Money(2900, "usd"), tax=Money(261, "usd")))
+        await unit.commit()
+    async with billed() as unit:
+        assert await invoices.apply(unit, [ObservedInvoice(paid, "msg_1")], _ours) == ["applied"]
+        await unit.commit()
+    told = await rows(billed, "SELECT whop_invoice_id, number, tax_minor FROM invoice")
+    assert told == [("inv_W1", "INV-2026-000001", 261)]
+    # Where the gateway has no such payment either, what it says of the invoice is all there is.
+    async with billed() as unit:
+        alone = replace(paid, invoice_id="inv_W2", payment_id="pay_9")
+        assert await invoices.apply(unit, [ObservedInvoice(alone, "msg_2", from_gateway=True)], _ours) == ["applied"]
+        await unit.commit()
+    assert await rows(billed, "SELECT number FROM invoice WHERE whop_invoice_id = 'inv_W2'") == [("INV-2026-000002",)]
 
 
 async def _nobody(unit: UnitOfWork, snapshots: Sequence[InvoiceSnapshot]) -> dict[str, InvoiceLink]:

@@ -1,8 +1,10 @@
 """The files: what stands on them, that they are PDF/A-3 with the data inside, and that no text becomes a program."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 from xml.etree.ElementTree import fromstring
 
 import facturx
@@ -12,9 +14,10 @@ from babel import Locale
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
+from pypdf.generic import ArrayObject, DictionaryObject
 
 from quntedge.invoices.documents import Document
-from quntedge.invoices.facturx import FILE_NAME, structured
+from quntedge.invoices.facturx import FILE_NAME, Profile, structured
 from quntedge.invoices.glyphs import Glyphs
 from quntedge.invoices.lines import Line as DocumentLine
 from quntedge.invoices.parties import BuyerDetails
@@ -91,16 +94,25 @@ def test_it_is_an_archival_file_with_the_data_inside(held: Document) -> None:
     name, xml = facturx.get_facturx_xml_from_pdf(pdf)
     assert (name, xml) == (FILE_NAME, told.xml)
     reader = PdfReader(BytesIO(pdf), strict=True)
-    catalog = reader.trailer["/Root"]
+    catalog: Any = reader.trailer["/Root"]
     metadata = catalog["/Metadata"].get_object().get_data().decode()
     fromstring(metadata[metadata.index("<x:xmpmeta") : metadata.index("<?xpacket end")])
     assert re.search(r'pdfaid:part(>|=")3', metadata)
-    assert re.search(r'pdfaid:conformance(>|=")B', metadata)
+    assert re.search(r'pdfaid:conformance(>|=")A', metadata)
+    assert re.search(r'pdfuaid:part(>|=")1', metadata)
     assert f"<fx:ConformanceLevel>{told.profile.level}</fx:ConformanceLevel>" in metadata
     assert f"<fx:DocumentFileName>{FILE_NAME}</fx:DocumentFileName>" in metadata
     assert metadata.count("<pdfaExtension:schemas>") == 1
     (attached,) = [file.get_object() for file in catalog["/AF"]]
-    assert attached["/AFRelationship"] == "/Alternative"
+    assert attached["/AFRelationship"] == ("/Alternative" if told.profile is Profile.EN16931 else "/Data")
+    assert attached["/EF"]["/F"]["/Subtype"] == "/text/xml"
+    assert attached in [named.get_object() for named in catalog["/Names"]["/EmbeddedFiles"]["/Names"][1::2]]
+    (intent,) = catalog["/OutputIntents"]
+    assert intent["/S"] == "/GTS_PDFA1"
+    assert intent["/DestOutputProfile"].get_data()[36:40] == b"acsp", "an ICC profile"
+    assert not {"/OpenAction", "/AA", "/AcroForm"} & set(catalog), "nothing runs, nothing can be filled in"
+    assert "/JavaScript" not in catalog["/Names"]
+    assert not reader.is_encrypted
     assert catalog["/Lang"] == held.language
     fonts = {
         str(font.get_object()["/BaseFont"]): font.get_object()
@@ -112,6 +124,27 @@ def test_it_is_an_archival_file_with_the_data_inside(held: Document) -> None:
         assert re.match(r"/[A-Z]{6}\+Inter", base), "every font is embedded, as a subset"
         descriptor = font["/DescendantFonts"][0].get_object()["/FontDescriptor"].get_object()
         assert {"/FontFile2", "/FontFile3"} & set(descriptor)
+
+
+def test_it_can_be_read_aloud() -> None:
+    """Tags (PDF/UA-1): a heading, a table whose head is one, a picture that says what it shows, a title to announce."""
+    catalog: Any = PdfReader(BytesIO(MAKER.compile(document()))).trailer["/Root"]
+    assert catalog["/MarkInfo"]["/Marked"]
+    assert catalog["/ViewerPreferences"]["/DisplayDocTitle"]
+    tags = list(_tags(catalog["/StructTreeRoot"]))
+    kinds = [str(tag["/S"]) for tag in tags]
+    assert kinds.count("/H1") == 1
+    assert (kinds.count("/Table"), kinds.count("/TH"), kinds.count("/TD")) == (1, 2, 2)
+    assert [tag["/Alt"] for tag in tags if tag["/S"] == "/Figure"] == [SELLER.name]
+
+
+def _tags(held: Any) -> Iterator[Any]:
+    below = held.get("/K", ArrayObject()).get_object()
+    for one in below if isinstance(below, list) else [below]:
+        tag = one.get_object()
+        if isinstance(tag, DictionaryObject) and "/S" in tag:
+            yield tag
+            yield from _tags(tag)
 
 
 def test_a_seller_of_whom_too_little_is_known_has_plain_files() -> None:
@@ -187,6 +220,7 @@ def test_characters_without_a_glyph_are_replaced_by_what_they_are_made_of() -> N
     glyphs = Glyphs(list(FONTS))
     assert glyphs.shown("Łódź Ὀδυσσεύς Київ ﬁ ①") == "Łódź Ὀδυσσεύς Київ fi 1"
     assert glyphs.shown("1\u202f234\u2011x \u4e2d\u202e\n") == "1\u00a0234-x ?"
+    assert glyphs.shown("a\u0000b\r\ufeff\u00ad\ue000") == "ab?"
 
 
 def test_a_file_that_is_built_otherwise_is_refused() -> None:

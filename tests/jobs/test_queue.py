@@ -4,8 +4,9 @@ import pytest
 from sqlalchemy import text
 
 from quntedge.jobs.tasks import RETIRE_CHECKOUT, retire_later
-from quntedge.storage.jobs import JobQueue
+from quntedge.storage.jobs import JobQueue, count_failed
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
+from tests.conftest import START
 from tests.jobs.conftest import jobs_in
 
 
@@ -65,3 +66,30 @@ async def test_jobs_of_a_vanished_worker_wait_again(
             await unit.commit()
         assert await queue.revive_stalled() == revived
     assert [status for _, status, _ in await jobs_in(units)] == ["todo" if revived else "doing"]
+
+
+async def test_jobs_that_ended_long_ago_are_deleted_and_others_stay(units: UnitOfWorkFactory, queue: JobQueue) -> None:
+    ended = [("failed", 91), ("failed", 89), ("succeeded", 8), ("aborted", 8), ("cancelled", 6), ("todo", 400)]
+    async with units() as unit:
+        await queue.defer_many(unit, "demo.task", [{"days": days} for _, days in ended])
+        for state, days in ended:
+            named = {"state": state, "days": days}
+            await unit.session.execute(text(_END), named)
+            await unit.session.execute(text(_AGE), named)
+        await unit.commit()
+    async with units() as unit:
+        assert await queue.purge(unit, START) == 3
+        await unit.commit()
+    assert sorted(state for _, state, _ in await jobs_in(units)) == ["cancelled", "failed", "todo"]
+    async with units() as unit:
+        assert await count_failed(await unit.connection()) == {"demo.task": 1}
+
+
+_END = """
+    UPDATE procrastinate_jobs SET status = CAST(:state AS procrastinate_job_status)
+    WHERE (args ->> 'days')::int = :days AND status <> CAST(:state AS procrastinate_job_status)
+"""
+_AGE = """
+    UPDATE procrastinate_events SET at = now() - make_interval(days => :days)
+    FROM procrastinate_jobs AS job WHERE job_id = job.id AND (job.args ->> 'days')::int = :days
+"""

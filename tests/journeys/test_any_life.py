@@ -59,6 +59,8 @@ class Life(RuleBasedStateMachine):
         self.stack = AsyncExitStack()
         self.live: str | None = None
         """Status of the live subscription, as it was after the last step."""
+        self.link: str | None = None
+        """Where a change of plan waits to be paid."""
         self.runner.run(self._begin())
         self.buys(plan, card)
 
@@ -109,6 +111,28 @@ class Life(RuleBasedStateMachine):
 
         self._try(act())
 
+    @precondition(lambda self: self.live in ("trialing", "active") and self.link is None)
+    @rule(plan=st.sampled_from((*PLANS, "lifetime")))
+    def asks_for_a_link(self, plan: str) -> None:
+        """To pay another plan on the gateway's page, now or in some hours."""
+
+        async def act() -> None:
+            changes = self._services.plan_changes.service
+            preview = await changes.preview(self.user, plan, by_checkout=True)
+            view = await changes.confirm(self.user, plan, preview.quote)
+            self.link = view.pay_url
+
+        self._try(act())
+
+    @precondition(lambda self: self.link is not None)
+    @rule()
+    def pays_the_link(self) -> None:
+        checkout_id = str(self.link).partition("session=")[2].partition("&")[0]
+        self.link = None
+        checkout = self._tables.checkouts.get(checkout_id)
+        if checkout is not None:
+            self.runner.run(self.product.emulator.pay(checkout_id, GOOD, email=EMAIL))
+
     @precondition(lambda self: self.live == "active")
     @rule()
     def takes_a_change_back(self) -> None:
@@ -158,9 +182,22 @@ class Life(RuleBasedStateMachine):
             )
         )
 
-    @rule(step=st.sampled_from((timedelta(seconds=1), timedelta(hours=30), timedelta(days=8), timedelta(days=31))))
+    @rule(
+        step=st.sampled_from(
+            (timedelta(seconds=1), timedelta(hours=2), timedelta(hours=30), timedelta(days=8), timedelta(days=31))
+        )
+    )
     def time_passes(self, step: timedelta) -> None:
         self.runner.run(self.product.emulator.advance(seconds=step.total_seconds()))
+
+    @precondition(lambda self: self.live in ("trialing", "active"))
+    @rule()
+    def the_period_nearly_ends(self) -> None:
+        """What is begun in its last hour is overtaken by the renewal."""
+        ends = [m.current_period_end for m in self._tables.memberships.values() if m.status in ("trialing", "active")]
+        left = max(ends) - self.product.runtime.clock.now() - timedelta(hours=1)
+        if left > timedelta(0):
+            self.runner.run(self.product.emulator.advance(seconds=left.total_seconds()))
 
     # What must hold.
 
@@ -217,10 +254,24 @@ class Life(RuleBasedStateMachine):
             if row["moment"] == "now":
                 assert sum(line["amount"]["amount_minor"] for line in row["lines"]) == row["charge_minor"]
             assert row["review"] is None, row["review"]
-            if row["state"] == "done" and row["pay_by"] != "nothing":
+            if row["state"] == "done" and row["moment"] == "now":
+                self._nothing_unused_is_kept(row)
+            if row["state"] == "done" and row["pay_by"] == "method":
                 payment = self._tables.payments[row["whop_payment_id"]]
                 expected = row["charge_minor"] if row["moment"] == "now" else row["price_minor"]
                 assert payment.total.amount_minor == expected
+
+    def _nothing_unused_is_kept(self, change: dict[str, Any]) -> None:
+        """A renewal of the old plan that overtook the change was given back, but for the time until the change."""
+        old = self._tables.memberships[change["old_membership_id"]]
+        for payment in self._tables.payments.values():
+            if payment.membership_id != old.id or payment.status != "paid" or not payment.total:
+                continue
+            if payment.paid_at < change["created_at"]:
+                continue
+            unused = old.current_period_end - max(change["effective_at"], payment.paid_at)
+            owed = payment.total.amount_minor * (unused / (old.current_period_end - payment.paid_at))
+            assert abs(payment.refunded.amount_minor - owed) <= 1, (payment.id, owed)
 
     async def _access_is_what_is_paid_for(self) -> None:
         """No free time, and none that was paid for and is withheld."""

@@ -115,6 +115,7 @@ async def test_the_clock_stops_where_our_own_things_fall_due(product: Product) -
     (buyer,) = (found for found in buyers(20) if found.fate == "fails" and found.plan == "quarterly")
     preferences = product.emulator.runtime.world.store.tables.preferences
     preferences["subscription_failure_behavior"] = "none"
+    await product.runtime.unpaid.check()
     await buy(product, buyer)
     await product.emulator.advance(days=91)
     (due,) = await product.rows("SELECT status, grace_until FROM subscription")

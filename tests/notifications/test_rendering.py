@@ -67,6 +67,30 @@ def test_every_mail_exists_in_every_language(renderer: MailRenderer, kind: Kind,
         assert "{{" not in text
 
 
+@pytest.mark.parametrize(
+    ("zone", "period_end", "grace_until"),
+    [
+        (None, "October 1, 2026", "September 8, 2026"),
+        ("Europe/Paris", "October 2, 2026", "September 8, 2026"),
+        ("Pacific/Kiritimati", "October 2, 2026", "September 9, 2026"),
+        ("Atlantis/Capital", "October 1, 2026", "September 8, 2026"),
+    ],
+)
+def test_days_are_those_of_the_reader(
+    renderer: MailRenderer, zone: str | None, period_end: str, grace_until: str
+) -> None:
+    for kind, day in ((Kind.RENEWAL_PAID, period_end), (Kind.PAYMENT_FAILED, grace_until)):
+        message = renderer.render(replace(LETTER, kind=kind.value, time_zone=zone), START)
+        for subtype in ("plain", "html"):
+            assert day in body(message, subtype)
+
+
+def test_answers_reach_those_who_are_asked(renderer: MailRenderer) -> None:
+    message = renderer.render(LETTER, START)
+    assert "Reply to this mail" in body(message, "plain")
+    assert message["Reply-To"] == "support@quntedge.example"
+
+
 @pytest.mark.parametrize("kind", [Kind.SUBSCRIPTION_CONFIRMED, Kind.RENEWAL_PAID, Kind.TRIAL_STARTED])
 @pytest.mark.parametrize(
     ("locale", "amount", "date"),

@@ -135,29 +135,6 @@ def test_disputes_have_records_of_their_own_and_the_fee_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("subtotal", "total", "tax", "behavior", "expected"),
-    [
-        (2900, 2900, None, None, 0),
-        (2900, 2320, None, None, 580),
-        (2900, 3161, 261, "exclusive", 0),
-        (2900, 2529, 209, "exclusive", 580),
-        (2900, 2900, 483, "inclusive", 0),
-        (2900, 2320, 386, "inclusive", 580),
-        (2900, 0, 0, "unspecified", 2900),
-        (2900, 3161, 261, "unspecified", None),
-        (2900, 3161, 261, None, None),
-        (2900, 3000, None, None, None),
-        (None, 2900, None, None, None),
-        (2900, None, None, None, None),
-    ],
-)
-def test_discount(
-    subtotal: int | None, total: int | None, tax: int | None, behavior: str | None, expected: int | None
-) -> None:
-    assert rules.discount(subtotal, total, tax, behavior) == expected
-
-
-@pytest.mark.parametrize(
     ("status", "substatus", "refunded", "total", "net", "expected"),
     [
         ("paid", "succeeded", 0, 3161, 3000, 161),

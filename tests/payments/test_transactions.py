@@ -83,7 +83,8 @@ BAD_FILTERS = (
 async def test_what_makes_no_sense_is_refused_with_a_reason(kim: Person) -> None:
     for query in BAD_FILTERS:
         answer = await kim.http.get(f"{PATH}?{query}")
-        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_filter"), (query, answer.text)
+        code = "nul_character" if "%00" in query else "invalid_filter"
+        assert (answer.status_code, answer.json()["code"]) == (400, code), (query, answer.text)
     assert (await kim.http.get(f"{PATH}.csv?{BAD_FILTERS[0]}")).status_code == 400
 
 

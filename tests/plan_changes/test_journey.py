@@ -107,6 +107,7 @@ async def carried_out_on_pages(product: Product, kim: httpx.AsyncClient) -> None
     await product.advance(days=366)
     await sign_in(kim, EMAIL)
     assert "You are on the Quarterly plan" in (await kim.get("/billing/plan-change")).text
+    await product.settled()
     found = await subscription_of(kim)
     assert (found["plan"], found["status"]) == ("quarterly", "active")
     assert (await kim.get("/api/subscription/access/unlimited_accounts")).json()["allowed"] is True

@@ -143,7 +143,7 @@ async def test_an_outdated_preview_is_refused_with_a_fresh_one(world: World) -> 
         await world.changes.service.confirm(kim.user_id, "yearly", preview.quote)
     fresh = caught.value.extra["preview"]
     assert fresh["quote"] != preview.quote
-    assert (await world.paid(kim))[0].plan_id != preview.to_code
+    assert (await world.paid(kim))[0].plan_id != preview.to_plan.code
     with pytest.raises(errors.QuoteUnknown):
         await world.changes.service.confirm((await world.customer()).user_id, "yearly", fresh["quote"])
     assert (await world.changes.service.confirm(kim.user_id, "yearly", fresh["quote"])).is_open

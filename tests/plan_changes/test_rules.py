@@ -1,6 +1,7 @@
 """What a change is and what it costs: laws that hold for any prices, periods and moments."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -217,6 +218,12 @@ def test_later_nothing_is_charged_now() -> None:
         assert sum_of(lines, "usd") == NONE
         assert all(line_text(line, locale) for line in lines for locale in ("en", "fr"))
     assert line_text(lines[0], "fr-CA") == "Vous gardez Plan jusqu’au 16 mars 2028"
+    first = later(MONTHLY, terms(1900, 30), START.replace(day=1), period(2900))
+    assert line_text(first[0], "fr") == "Vous gardez Plan jusqu’au 1er févr. 2028"
+    # The evening of one day is the next morning elsewhere.
+    auckland = ZoneInfo("Pacific/Auckland")
+    evening = later(MONTHLY, terms(1900, 30), START.replace(day=28, hour=20), period(2900))
+    assert line_text(evening[0], "en", auckland) == "You keep Plan until 29 Feb 2028"
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from quntedge.plan_changes.feature import PlanChanges
 from quntedge.plan_changes.models import PlanChange
 from quntedge.plan_changes.views import ChangeView
 from quntedge.processes.runner import HANDOVER, ProcessRunner
+from quntedge.refunds.queries import held_of
 from quntedge.refunds.service import RefundService
 from quntedge.storage.engine import create_engine, session_factory
 from quntedge.storage.events import EventBus
@@ -319,6 +320,7 @@ async def open_world(database_url: str, vault: Vault) -> AsyncIterator[World]:
             jobs,
             base_url="https://pay.example.test",
             paying_method=default_method,
+            held_of=held_of,
         )
         changes.listen(bus)
         outcomes = CheckoutOutcomes(_no_retiring)

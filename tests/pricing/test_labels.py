@@ -1,6 +1,7 @@
 """The words of lines."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -41,5 +42,7 @@ def test_what_a_buyer_reads() -> None:
         Item("Monthly", Money(2900, "usd"), period_days=30), NOW, discount=Discount("HELLO", percent_bp=1250)
     )
     assert [line_text(line) for line in found.today.lines] == ["Monthly, 1 Sep 2026 to 1 Oct 2026", "HELLO: 12.5% off"]
+    assert line_text(found.today.lines[0], "fr") == "Monthly, du 1er sept. 2026 au 1er oct. 2026"
+    assert line_text(found.today.lines[0], zone=ZoneInfo("Pacific/Kiritimati")).endswith("2 Sep 2026 to 2 Oct 2026")
     once = preview(Item("Lifetime", Money(49_900, "usd")), NOW, discount=Discount("HELLO", amount=Money(900, "usd")))
     assert [line_text(line, "fr") for line in once.today.lines] == ["Lifetime, une fois pour toutes", "HELLO"]

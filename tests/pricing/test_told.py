@@ -8,7 +8,7 @@ from quntedge.kit.currencies import EXPONENTS
 from quntedge.kit.money import Money
 from quntedge.pricing.credits import Credited, credit_lines
 from quntedge.pricing.rules import Label, Line, LineKind, net_amounts, sum_of
-from quntedge.pricing.told import Told, differs, price_told, rate_told, told
+from quntedge.pricing.told import Told, differs, price_told, rate_told, taken_off, told
 
 repeatable = settings(derandomize=True, deadline=None)
 currencies = st.sampled_from(sorted(EXPONENTS))
@@ -122,3 +122,26 @@ def test_what_was_agreed_is_said_and_the_gateway_says_how_much() -> None:
     full = told(2900, "usd", subtotal=2900)
     assert len(price_told(full, item(), off(900)).lines) == 1
     assert differs(full, off(900)), "charged in full in spite of what was agreed"
+
+
+@pytest.mark.parametrize(
+    ("subtotal", "total", "tax", "behavior", "expected"),
+    [
+        (2900, 2900, None, None, 0),
+        (2900, 2320, None, None, 580),
+        (2900, 3161, 261, "exclusive", 0),
+        (2900, 2529, 209, "exclusive", 580),
+        (2900, 2900, 483, "inclusive", 0),
+        (2900, 2320, 386, "inclusive", 580),
+        (2900, 0, 0, "unspecified", 2900),
+        (2900, 3161, 261, "unspecified", None),
+        (2900, 3161, 261, None, None),
+        (2900, 3000, None, None, None),
+        (None, 2900, None, None, None),
+        (2900, None, None, None, None),
+    ],
+)
+def test_what_was_taken_off_follows_from_what_is_told_or_is_not_known(
+    subtotal: int | None, total: int | None, tax: int | None, behavior: str | None, expected: int | None
+) -> None:
+    assert taken_off(subtotal, total, tax, behavior) == expected

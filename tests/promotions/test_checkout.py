@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from quntedge.checkout import rules
 from quntedge.gateway.errors import GatewayRejected
@@ -205,3 +206,17 @@ async def test_a_customer_with_a_past_is_no_new_customer(store: Store) -> None:
         await store.checkouts.start(user, "quarterly", "key-1", promotion_code="LAUNCH20")
     assert await store.intents() == []
     assert (await store.checkouts.start(user, "quarterly", "key-1")).state == "open"
+
+
+async def test_another_address_of_the_same_mailbox_is_no_new_customer_either(store: Store) -> None:
+    await store.save(spec(first_purchase_only=True))
+    kim, again = await store.user("kim"), await store.user("again")
+    async with store.units() as unit:
+        await unit.session.execute(
+            text("UPDATE app_user SET mailbox_index = convert_to('kim', 'UTF8') WHERE id IN (:one, :other)"),
+            {"one": kim, "other": again},
+        )
+        await unit.commit()
+    await store.subscribe(kim, status="canceled")
+    with pytest.raises(errors.PromotionFirstPurchaseOnly):
+        await store.checkouts.start(again, "quarterly", "key-1", promotion_code="LAUNCH20")

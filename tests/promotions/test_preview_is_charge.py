@@ -11,9 +11,9 @@ from quntedge.gateway.emulator.state.records import Plan, Promo
 from quntedge.gateway.emulator.state.store import Tables
 from quntedge.kit.currencies import EXPONENTS
 from quntedge.kit.money import Money
-from quntedge.payments.rules import discount as discount_told
 from quntedge.pricing.preview import Item, charge, preview
 from quntedge.pricing.rules import Discount, Tax, TaxMode, smallest_charge
+from quntedge.pricing.told import taken_off
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 
@@ -49,7 +49,7 @@ def test_preview_charge_and_what_the_payment_tells_are_one(
         covered = discount.covers(number)
         assert charged.total == expected.total == (shown.first if covered else shown.regular).total
         told = None if charged.tax is None else charged.tax
-        seen = discount_told(
+        seen = taken_off(
             price.amount_minor,
             charged.total.amount_minor,
             None if told is None else told.amount.amount_minor,

@@ -145,6 +145,24 @@ async def test_a_code_that_does_not_fit_is_refused_and_changes_nothing(counter: 
     assert (await _counts(counter))[:2] == (0, 0)
 
 
+async def test_two_addresses_of_one_mailbox_are_one_customer(counter: Counter) -> None:
+    kim, kims_other, somebody = await counter.users(3)
+    async with counter.units() as unit:
+        await unit.session.execute(
+            text("UPDATE app_user SET mailbox_index = convert_to('kim', 'UTF8') WHERE id IN (:one, :other)"),
+            {"one": kim, "other": kims_other},
+        )
+        await unit.commit()
+    for terms in ({"code": "once", "max_per_customer": 1}, {"code": "new", "first_purchase_only": True}):
+        code = str(terms["code"]).upper()
+        await counter.save(spec(**terms), codes=(code,))
+        await counter.reserve(kim, code)
+        for user in (kim, kims_other):
+            with pytest.raises(errors.PromotionUsedByCustomer):
+                await counter.reserve(user, code)
+        await counter.reserve(somebody, code)
+
+
 async def test_windows_open_and_close_to_the_second(counter: Counter, clock: FrozenClock) -> None:
     now = clock.now()
     await counter.save(spec(starts_at=now + timedelta(hours=1), ends_at=now + timedelta(hours=2)))

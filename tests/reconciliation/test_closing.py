@@ -59,6 +59,8 @@ async def test_a_month_is_closed_once_everything_of_it_is_explained(world: World
         assert found[0]["gateway"] == {"amount_minor": 277, "currency": "usd"}
         one = f"{PATH}/differences/{listed['id']}"
         assert (await http.post(f"{one}/assign", json={"owner": "robin"})).json()["owner"] == "robin"
+        [assigned] = await world.rows("SELECT subject_id FROM audit_event WHERE act = 'reconciliation.assign'")
+        assert assigned == {"subject_id": listed["id"]}
         bad = await http.post(f"{one}/resolve", json={"resolution": "repaired", "note": "…"})
         assert bad.status_code == 422
         done = await http.post(f"{one}/resolve", json={"resolution": "accepted", "note": "a card from abroad"})
@@ -100,7 +102,7 @@ async def test_runs_over_the_api(world: World) -> None:
     async with await client(world, "reconciliation:read") as http:
         assert (await http.post(f"{PATH}/runs", json={"since": "2026-09-01T00:00:00Z"})).status_code == 403
     async with await client(world, "reconciliation:read", "reconciliation:write") as http:
-        for since, status in (("2026-09-01", 422), ("2027-01-01T00:00:00Z", 400), ("0001-01-01T00:00:00Z", 400)):
+        for since, status in (("2026-09-01", 422), ("2027-01-01T00:00:00Z", 400), ("2001-01-01T00:00:00Z", 400)):
             assert (await http.post(f"{PATH}/runs", json={"since": since})).status_code == status
         asked = await http.post(f"{PATH}/runs", json={"since": "2026-09-01T00:00:00Z"})
         assert (asked.status_code, asked.json()["state"]) == (202, "running")
@@ -169,10 +171,24 @@ async def test_the_command_compares_lists_resolves_reports_and_closes(
     assert resolved.stdout == f"{difference['id']} is explained.\n"
     shown = await cli("reconcile", "show", difference["id"])
     assert operator() in shown.stdout
+    as_json = json.loads((await cli("reconcile", "show", difference["id"], "--json")).stdout)
+    assert (as_json["resolution"], as_json["resolved_by"]) == ("explained", operator())
+    month = await cli("reconcile", "differences", "--period", "2026")
+    assert (month.exit_code, month.output) == (1, "Error: A period is a month such as 2026-10.\n")
     assert (await cli("reconcile", "close", "2026-09")).stdout == "2026-09 is closed.\n"
     again = await cli("reconcile", "--since", "2026-09-01", "--json")
     assert again.exit_code == 0
     assert json.loads(again.stdout)["agrees"] is True
+    runs = json.loads((await cli("reconcile", "list", "--json")).stdout)
+    assert [(run["state"], run["trigger"], run["requested_by"]) for run in runs] == [("done", "manual", operator())] * 3
+    nowhere = await cli("reconcile", "report", "--out", str(tmp_path / "nowhere" / "report.html"))
+    assert (nowhere.exit_code, "cannot be used: no such file or directory." in nowhere.output) == (1, True)
+    done = await world.rows(
+        "SELECT act, actor_kind FROM audit_event WHERE outcome = 'done' AND act LIKE 'reconciliation.%' ORDER BY id"
+    )
+    assert {row["actor_kind"] for row in done} == {"operator"}
+    acts = [row["act"].removeprefix("reconciliation.") for row in done]
+    assert acts == ["run", "resolve", "reject", "resolve", "run", "close_period", "run"]
     page = tmp_path / "report.html"
     assert (await cli("reconcile", "report", "--out", str(page))).exit_code == 0
     assert "agree to the cent" in page.read_text("utf-8")

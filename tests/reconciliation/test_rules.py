@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quntedge.api.reconciliation_models import CauseName
 from quntedge.reconciliation import rules
-from quntedge.reconciliation.rules import Cause, Measure, Repair, Sides
+from quntedge.reconciliation.rules import CAUSES, Cause, Measure, Repair, Sides
 
 AT = datetime(2026, 10, 5, 12, tzinfo=UTC)
 EQUAL = Sides(
@@ -50,7 +51,11 @@ EQUAL = Sides(
         ({"moved": 110, "gateway": 110}, Cause.AMOUNT, Repair.READ_PAYMENT, 10),
         ({"moved": 110, "gateway": None, "recorded": None, "measure": Measure.REFUND}, Cause.MOVED, None, 10),
         ({"moved": 110, "gateway": None, "recorded": None, "ledger": 0, "converted": True},
+         Cause.CONVERSION, Repair.POST_CONVERSION, 110),
+        ({"moved": 110, "gateway": None, "recorded": None, "ledger": 0, "converted": True, "held": False},
          Cause.CONVERSION, None, 110),
+        ({"object_kind": "payout", "measure": Measure.PAYOUT, "gateway": 0, "recorded": None, "listed": False,
+          "held": False}, Cause.MISSING_AT_GATEWAY, None, -100),
         ({"moved": 7, "gateway": 0, "recorded": 0, "ledger": 0, "listed": False, "held": False},
          Cause.MOVEMENT, None, 7),
     ],
@@ -63,6 +68,22 @@ def test_each_way_to_differ(change: dict[str, object], cause: Cause, repair: Rep
     assert rules.amount_of(sides) == amount
     assert rules.detail_of(sides, cause)
     assert rules.owner_of(cause)
+
+
+def test_a_month_differs_without_an_amount() -> None:
+    sides = replace(
+        EQUAL, measure=Measure.MONTH, gateway=None, recorded=None, ledger=None, gateway_status="2026-10-01",
+        recorded_status="2026-09-30",
+    )  # fmt: skip
+    assert rules.differs(sides)
+    cause = rules.cause_of(sides)
+    assert (cause, rules.repair_of(sides, cause), rules.owner_of(cause)) == (Cause.MONTH, None, "finance")
+    assert rules.detail_of(sides, cause) == "collected on 2026-10-01 at the gateway, on 2026-09-30 in the ledger"
+    assert not rules.differs(replace(sides, recorded_status="2026-10-01"))
+
+
+def test_every_cause_can_be_asked_for_over_the_api() -> None:
+    assert set(get_args(CauseName)) == set(CAUSES)
 
 
 def test_a_status_differs_without_an_amount() -> None:
@@ -84,17 +105,34 @@ def test_who_says_nothing_contradicts_nobody() -> None:
 
 @given(
     st.timedeltas(timedelta(0), timedelta(days=3650)),
-    st.timedeltas(timedelta(microseconds=1), timedelta(days=400)),
+    st.timedeltas(timedelta(microseconds=1), timedelta(days=4000)),
+    st.lists(st.integers(0, 300)),
 )
 @settings(max_examples=60, deadline=None)
-def test_slices_fill_the_range_and_stay_within_a_month(later: timedelta, length: timedelta) -> None:
+def test_pieces_fill_the_range_and_are_short_where_there_is_much(
+    later: timedelta, whole: timedelta, rows: list[int]
+) -> None:
     since = datetime(2020, 1, 1, tzinfo=UTC) + later
-    pieces = list(rules.slices(since, since + length))
-    assert (pieces[0][0], pieces[-1][1]) == (since, since + length)
-    assert all(end == begin for (_, end), (begin, _) in pairwise(pieces))
-    for begin, end in pieces:
-        assert timedelta(0) < end - begin <= rules.SLICE
-        assert rules.period_of(begin) == rules.period_of(end - timedelta(microseconds=1))
+    until = since + whole
+    for within_month in (True, False):
+        found, position, length = iter(rows), since, rules.SLICE
+        while position < until:
+            end = rules.end_of_piece(position, until, length, within_month=within_month)
+            assert position < end <= min(until, position + length)
+            if within_month:
+                assert rules.period_of(position) == rules.period_of(end - timedelta(microseconds=1))
+            counted = next(found, 0)
+            position, length = end, rules.next_length(length, counted)
+            assert counted <= rules.LITTLE or length == rules.SLICE
+        assert position == until
+
+
+def test_a_gap_of_two_years_takes_few_calls() -> None:
+    since, until, length, calls = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC), rules.SLICE, 0
+    while since < until:
+        since, calls = rules.end_of_piece(since, until, length, within_month=False), calls + 1
+        length = rules.next_length(length, 0)
+    assert calls == 7
 
 
 def test_a_month_has_bounds() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from quntedge.checkout.idempotency import LEASE
 from quntedge.kit.ids import new_id
 from quntedge.main import create_app
 from tests.refunds.world import World
@@ -160,6 +161,35 @@ async def test_a_double_click_is_one_refund_and_another_body_is_refused(office: 
     assert await world.made(payer) == [(1000, *made)]
     other = await ask(kim, "twice", transaction=payer.payment, amount=TEN | {"amount_minor": 1001})
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+@pytest.mark.long
+async def test_a_crash_before_the_answer_is_gone_on_with_under_the_same_key(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = office.world
+    payer, kim, lou = await world.buy(), await office.tool("refunds:request"), await office.tool("refunds:request")
+    desk = world.desk
+    request = desk.request
+
+    async def crashing(*arguments: Any, **more: Any) -> None:
+        await request(*arguments, **more)
+        raise RuntimeError("the process ends here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk, "request", crashing)
+        assert (await ask(kim, "k", transaction=payer.payment, amount=TEN)).status_code == 500
+    (made,) = await world.made(payer)
+    at_once = await ask(kim, "k", transaction=payer.payment, amount=TEN)
+    assert (at_once.status_code, at_once.json()["code"]) == (409, "idempotency_key_in_flight")
+    world.clock.advance(LEASE)
+    for _ in range(2):
+        again = await ask(kim, "k", transaction=payer.payment, amount=TEN)
+        assert (again.status_code, again.json()["id"]) == (201, made[1]), again.text
+    assert await world.made(payer) == [made]
+    # A key belongs to whoever sends it: somebody else's is another wish.
+    other = await ask(lou, "k", transaction=payer.payment, amount=TEN)
+    assert (other.status_code, len(await world.made(payer))) == (201, 2)
 
 
 async def test_lists_are_filtered_and_go_on_page_by_page(office: Office) -> None:

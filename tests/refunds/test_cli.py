@@ -98,6 +98,8 @@ async def test_mistakes_are_explained_and_change_nothing(cli: Cli, world: World)
         (("request", payer.payment, "--reason", "because", "--yes"), "Choose one of"),
         (("request", "txn_unknown", "--yes"), "no payment with this id"),
         (("list", "--status", "gone"), "is not a status"),
+        (("list", "--user", "kim"), "--user must be an id of ours"),
+        (("list", "--payment", "pay_1"), "--payment must be an id of ours"),
         (("show", "ref_unknown"), "no refund with this id"),
     ):
         failed = await cli("refunds", *arguments)

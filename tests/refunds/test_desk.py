@@ -99,7 +99,7 @@ async def test_what_cannot_be_changes_nothing(world: World) -> None:
 
 async def test_only_payments_that_exist_and_were_collected_can_go_back(world: World) -> None:
     payer = await world.buy("monthly")
-    with pytest.raises(NothingLeftToRefund):
+    with pytest.raises(PaymentNotRefundable):
         await world.ask(payer)  # the trial's payment of nothing
     key = world.desk.new_refund_id()
     for unknown in ("txn_unknown", f"txn_{key[4:]}", "pay_1", ""):
@@ -214,3 +214,22 @@ async def test_refunds_made_in_the_dashboard_count_as_well(world: World) -> None
         await world.ask(payer, Money(2501, "usd"))
     (row,) = await world.rows("SELECT requested_by, whop_refund_id IS NOT NULL AS known FROM refund")
     assert row == {"requested_by": None, "known": True}
+
+
+async def test_what_the_dashboard_gave_back_meanwhile_is_not_approved_again(world: World) -> None:
+    payer = await world.buy("yearly")
+    row = await world.ask(payer, payer.total - Money(2000, "usd"))
+    assert row.status == "requested"
+    await world.runtime.gateway.refund_payment(
+        payer.payment_id, amount=Money(5000, "usd"), metadata={}, idempotency_key="dashboard"
+    )
+    await world.hear(payer.membership_id)
+    with pytest.raises(AboveWhatIsLeft) as refused:
+        await world.desk.approve(row.id, actor=LOU)
+    assert refused.value.extra["left"] == (payer.total - Money(5000, "usd")).to_json()
+    assert await world.denied() == [("refund_above_what_is_left", LOU)]
+    assert [made for made, _ in await world.made(payer)] == [5000], "nothing was sent"
+    await world.desk.reject(row.id, actor=LOU)
+    rest = await world.ask(payer)
+    assert rest.amount_minor == payer.total.amount_minor - 5000
+    assert (await world.desk.approve(rest.id, actor=LOU)).status == "pending"

@@ -30,6 +30,7 @@ WITHOUT_A_LOOK = {
         "at_period_end": _READS,
         "await_payment": _READS,
         "close_checkout": _GONE,
+        "find_renewal": _READS,
         "keep": _SAME,
         "open_checkout": "a second page that nobody was led to is never paid",
         "pick_method": _READS,

@@ -1,6 +1,7 @@
 """What may replace what is held, what follows from memberships, and what a change is called."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -84,6 +85,54 @@ def test_each_membership_status_by_itself(membership_status: str, expected: Stat
 )
 def test_it_ended_with_its_period_if_that_was_over(over: dict[str, Any], ended_at: object) -> None:
     assert rules.derive([membership("expired", **over)], WEEK).ended_at == ended_at
+
+
+@pytest.mark.parametrize(
+    ("canceled_at", "ended_at"),
+    [
+        pytest.param(PERIOD_END - DAY, PERIOD_END, id="asked-for-in-time"),
+        pytest.param(PERIOD_END + DAY, PERIOD_END + DAY, id="went-on-unpaid-until-then"),
+        pytest.param(None, PERIOD_END, id="nobody-says-when"),
+    ],
+)
+def test_what_went_on_unpaid_ended_when_it_was_cancelled(canceled_at: datetime | None, ended_at: datetime) -> None:
+    # What Whop says of it later does not move the end.
+    for told_at in (PERIOD_END + DAY, PERIOD_END + 9 * DAY):
+        canceled = membership("canceled", at=told_at, canceled_at=canceled_at)
+        assert rules.derive([canceled], WEEK).ended_at == ended_at
+
+
+@pytest.mark.parametrize(
+    ("period_start", "created_at", "expected"),
+    [
+        pytest.param(AT + DAY, AT + DAY, Status.CANCELED, id="the-successor-has-ended-too"),
+        pytest.param(None, AT + DAY, Status.ACTIVE, id="it-never-began-so-another-is-awaited"),
+        pytest.param(AT - DAY, AT - DAY, Status.ACTIVE, id="it-was-there-before"),
+    ],
+)
+def test_what_was_replaced_does_not_come_back_when_its_successor_ends(
+    period_start: datetime | None, created_at: datetime, expected: Status
+) -> None:
+    replaced = membership("canceled", superseded_at=AT, canceled_at=AT)
+    other = membership(
+        "canceled", at=AT + 9 * DAY, membership_id="mem_2", period_start=period_start, period_end=None,
+        created_at=created_at, canceled_at=AT + 9 * DAY,
+    )  # fmt: skip
+    for order in ([replaced, other], [other, replaced]):
+        assert rules.derive(order, WEEK).status is expected
+    # As long as it lives it speaks anyway, and before it comes the one that was replaced does.
+    alive = replace(other, status="completed", period_start=AT + DAY, created_at=AT + DAY)
+    assert rules.derive([replaced, alive], WEEK).status is Status.COMPLETED
+    assert rules.derive([replaced], WEEK).status is Status.ACTIVE
+    # What is paid once has no period; it has begun if it has spoken.
+    once = replace(other, period_start=None, created_at=AT + DAY)
+    assert rules.derive([replaced, once], WEEK, spoke="mem_2").status is Status.CANCELED
+    assert rules.derive([replaced, once], WEEK, spoke="mem_1").status is Status.ACTIVE
+
+
+def test_grace_is_no_longer_than_whop_leaves() -> None:
+    assert [rules.grace_kept(days, gateway_cancels=True) for days in (0, 3, 5, 7, 30)] == [0, 3, 5, 5, 5]
+    assert rules.grace_kept(30, gateway_cancels=False) == 30
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from quntedge.promotions.rules import PromotionSpec
 from quntedge.settings import Settings
 from tests.journeys.test_purchase_and_renewal import check_out, checkout_of, sign_up, subscription_of
 from tests.journeys.world import Product, running_product
@@ -56,6 +57,19 @@ async def test_a_cancelled_trial_costs_nothing_and_a_second_one_costs_the_full_p
         assert await product.rows("SELECT id FROM invoice") == []
         assert await product.rows("SELECT last_number FROM invoice_counter") == []
 
+        # Whoever has tried the plan is shown what is charged at once.
+        async with product.runtime.units() as unit:
+            again = PromotionSpec("again", "Again", percent_bp=2000)
+            await product.runtime.services.promotions.service.save(unit, again, by="cli:test", codes=("AGAIN",))
+            await unit.commit()
+        page = (await kim.get("/pricing?code=AGAIN")).text
+        assert ("Choose Monthly" in page, "Start free trial" in page) == (True, False)
+        assert "Nothing is charged before" not in page
+        validated = await kim.post(
+            "/api/payment/promotions/validate", json={"plan": "monthly", "promotion_code": "AGAIN"}
+        )
+        assert validated.json()["today"]["total"] == {"amount_minor": 2320, "currency": "usd"}
+
         await buy(product, kim, "kim@customers.test", "second")
         assert (await subscription_of(kim))["status"] == "active"
         assert "No free trial applied to this purchase" in newest(product)
@@ -65,6 +79,7 @@ async def test_a_cancelled_trial_costs_nothing_and_a_second_one_costs_the_full_p
 
         # The gateway takes both addresses for one buyer; we keep what speaks for it.
         await sign_up(lou, "kim+two@customers.test", "Lou Meadow")
+        assert "Start free trial" not in (await lou.get("/pricing")).text
         await buy(product, lou, "kim+two@customers.test", "first")
         assert (await subscription_of(lou))["status"] == "active"
         signals = await product.rows(

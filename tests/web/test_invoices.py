@@ -1,6 +1,6 @@
 """The pages about invoices: downloading them, and saying what is to stand on them."""
 
-from tests.api.test_invoices import _credit_note
+from tests.api.test_invoices import credit_note
 from tests.edge.shop import Person, Shop
 from tests.web.browser import HTML, form
 
@@ -23,7 +23,7 @@ async def test_the_lists_lead_to_the_files(shop: Shop, kim: Person) -> None:
 
 async def test_credit_notes_stand_below_the_invoices(shop: Shop, kim: Person) -> None:
     assert "Credit notes" not in (await kim.http.get("/billing/invoices", headers=HTML)).text
-    note = await _credit_note(shop, kim)
+    note = await credit_note(shop, kim)
     shown = (await kim.http.get("/billing/invoices", headers=HTML)).text
     assert f'href="/billing/credit-notes/{note}/pdf"' in shown
     assert "CN-2026-000001" in shown

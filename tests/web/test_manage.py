@@ -2,8 +2,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from jinja2 import ChoiceLoader, DictLoader
+from sqlalchemy import select, update
 
-from quntedge.subscriptions.models import STATUSES
+from quntedge.accounts.models import AppUser
+from quntedge.kit.dates import SHORT, day
+from quntedge.subscriptions.models import STATUSES, Subscription
 from quntedge.web import actions, words
 from quntedge.web.actions import Action, Offer, Panel, Situation
 from tests.edge.shop import Person, Shop
@@ -41,6 +44,20 @@ async def test_a_panel_is_a_template_with_data_of_its_own(shop: Shop, kim: Perso
     environment.loader = ChoiceLoader([sample, environment.loader])
     await shop.subscribe(kim.user_id)
     assert f"<p>Weekly for {kim.email}</p>" in (await kim.http.get("/billing", headers=HTML)).text
+
+
+async def test_days_on_the_pages_are_those_of_the_reader(shop: Shop, kim: Person) -> None:
+    await shop.subscribe(kim.user_id)
+    async with shop.units() as unit:
+        ends = await unit.session.scalar(select(Subscription.period_end))
+    assert ends is not None
+    assert ends.hour == 12
+    for zone, shown in ((None, ends), ("Pacific/Kiritimati", ends + timedelta(days=1)), ("America/New_York", ends)):
+        async with shop.units() as unit:
+            await unit.session.execute(update(AppUser).values(time_zone=zone))
+            await unit.commit()
+        page = await kim.http.get("/billing", headers=HTML)
+        assert f'<time datetime="{ends.isoformat()}">{day(shown, "en", SHORT)}</time>' in page.text, zone
 
 
 async def test_the_portal_is_offered_while_there_is_something_to_manage(shop: Shop) -> None:

@@ -67,4 +67,6 @@ async def test_nonsense_in_the_billing_details_is_refused_and_kept(shop: Shop, k
         answer = await kim.http.post("/billing/details", data=typed, headers=HTML)
         assert answer.status_code == 422, repr(text)
         assert "Please check what you entered" in answer.text
-        assert {form(answer, "/billing/details")[name] for name in names} == {text}, "what was typed is still there"
+        assert {form(answer, "/billing/details")[name] for name in names} == {text.replace("\0", "\ufffd")}, (
+            "what was typed is still there"
+        )

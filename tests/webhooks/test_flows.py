@@ -57,6 +57,27 @@ async def test_a_payment_learns_of_the_membership_that_its_first_report_could_no
     }
 
 
+async def test_a_payment_that_was_collected_before_its_membership_was_heard_of_belongs_to_it(world: World) -> None:
+    """A withdrawal and a change of plan find a subscription's payments by it, whatever came first."""
+    unpaid = ours(
+        status="open", substatus="incomplete", membership_id=None, paid_at=None, updated_at="2026-09-29T10:15:21.000Z"
+    )
+    await world.event("payment.created", native_payment(**unpaid), "msg_1")
+    await world.work()
+    await world.event("payment.succeeded", native_payment(**ours()), "msg_2")
+    await world.work()
+    await world.event("membership.activated", native_membership(**ours()), "msg_3")
+    await world.work()
+    subscription = await world.row("SELECT id, last_payment_at FROM subscription")
+    paid = await world.row("SELECT status, subscription_id, paid_at FROM payment_transaction")
+    assert (paid["status"], paid["subscription_id"]) == ("paid", subscription["id"])
+    assert subscription["last_payment_at"] == paid["paid_at"]
+    invoice = await world.row("SELECT subscription_id, number FROM invoice")
+    assert invoice == {"subscription_id": subscription["id"], "number": "INV-2026-000001"}
+    kinds = {row["kind"] for row in await world.rows("SELECT kind FROM subscription_event")}
+    assert "subscription.paid" in kinds
+
+
 RENEWED = {
     "current_period_start": "2026-10-29T10:15:20.000Z",
     "current_period_end": "2026-11-28T10:15:20.000Z",
@@ -300,14 +321,33 @@ async def test_an_explicit_invoice_and_its_payment_are_one_invoice_in_the_end(
         await world.event(*INVOICED[number], f"msg_{number + 1}")
         await world.work()
     assert {state for state, _ in (await world.states()).values()} <= {"processed", "stale"}
-    invoice = await world.row("SELECT status, number, whop_invoice_id, whop_payment_id, user_id FROM invoice")
+    invoice = await world.row(
+        "SELECT status, number, tax_minor, whop_invoice_id, whop_payment_id, user_id FROM invoice"
+    )
     assert invoice == {
         "status": "paid",
+        "tax_minor": (await world.row("SELECT tax_minor FROM payment_transaction"))["tax_minor"],
         "number": "INV-2026-000001",
         "whop_invoice_id": payloads.INVOICE_ID,
         "whop_payment_id": payloads.PAYMENT_ID,
         "user_id": USER,
     }
+
+
+async def test_an_explicit_invoice_about_something_else_belongs_to_no_subscription(world: World) -> None:
+    await world.event("membership.activated", native_membership(**ours()), "msg_1")
+    await world.work()
+    subscription = await world.row("SELECT id, plan_id FROM subscription")
+    about = {"own": payloads.PLAN_ID, "other": "plan_Coaching"}
+    for number, (name, plan_id) in enumerate(about.items(), start=2):
+        explicit = payloads.invoice(id=f"inv_{name}", current_plan={"id": plan_id, "currency": "usd"})
+        await world.event("invoice.created", explicit, f"msg_{number}")
+    await world.work()
+    found = await world.rows("SELECT whop_invoice_id, user_id, subscription_id, plan_id FROM invoice ORDER BY 1 DESC")
+    assert [tuple(row.values()) for row in found] == [
+        ("inv_own", USER, subscription["id"], subscription["plan_id"]),
+        ("inv_other", USER, None, None),
+    ]
 
 
 async def test_a_membership_that_comes_back_joins_what_was_bought_meanwhile(world: World) -> None:

@@ -28,6 +28,7 @@ SCOPES = (
     "reconciliation:read",
     "reconciliation:write",
     "payments:read",
+    "invoices:read",
     "promotions:read",
     "promotions:write",
     "refunds:read",

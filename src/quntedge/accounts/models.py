@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text
 from sqlalchemy.orm import Mapped
 
 from quntedge.storage.base import Base, BlindIndex, business, personal, secret
@@ -12,7 +12,8 @@ from quntedge.storage.sealed import Sealed
 class AppUser(Base):
     """A customer. One that came from Whop without signing up here has no e-mail and no password yet.
 
-    `mailbox_index` is equal for addresses that reach the same mailbox (`kim+2@…`): a hint, never an identity.
+    `mailbox_index` is equal for addresses that reach the same mailbox (`kim+2@…`): a hint, never an identity; what one
+    customer may have once is counted by it.
     """
 
     __tablename__ = "app_user"
@@ -46,6 +47,23 @@ class UserSession(Base):
     created_at: Mapped[datetime] = business()
     last_seen_at: Mapped[datetime] = business()
     expires_at: Mapped[datetime] = business(index=True)
+
+
+class AttemptWindow(Base):
+    """How often somebody tried something in this window of time (`number` since 1970) and in the one before.
+
+    Unlogged: it is written at every sign-in, and after a crash of the database everybody merely begins anew.
+    """
+
+    __tablename__ = "attempt_window"
+    __table_args__ = {"prefixes": ["UNLOGGED"]}  # noqa: RUF012 (SQLAlchemy's own protocol)
+
+    rule: Mapped[str] = business(Text, primary_key=True)
+    digest: Mapped[bytes] = personal(BlindIndex, primary_key=True)
+    number: Mapped[int] = business(BigInteger)
+    current: Mapped[int] = business(Integer)
+    previous: Mapped[int] = business(Integer)
+    ends_at: Mapped[datetime] = business(index=True)
 
 
 class ApiKey(Base):

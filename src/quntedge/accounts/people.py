@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -59,6 +59,13 @@ async def people(session: AsyncSession, vault: Vault, user_ids: Iterable[str]) -
         )
         for row in rows
     }
+
+
+def sharing_mailbox(user_id: str) -> Select[str]:
+    """The ids of a customer and of everybody whose address reaches the same mailbox (`kim+2@…`): for what one person
+    may have once. Whoever has no address is alone."""
+    mailbox = select(AppUser.mailbox_index).where(AppUser.id == user_id).scalar_subquery()
+    return select(AppUser.id).where(or_(AppUser.id == user_id, AppUser.mailbox_index == mailbox))
 
 
 async def users_for_whop(unit: UnitOfWork, vault: Vault, identities: Sequence[WhopIdentity]) -> dict[str, str]:

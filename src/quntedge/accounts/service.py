@@ -9,6 +9,7 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from quntedge.accounts import rules
+from quntedge.accounts.attempts import SignInAttempts
 from quntedge.accounts.errors import EmailTaken, WrongCredentials
 from quntedge.accounts.models import AppUser, UserSession
 from quntedge.accounts.passwords import Passwords
@@ -41,6 +42,7 @@ class SessionUser:
     user_id: str
     session_digest: bytes
     locale: str = "en"
+    time_zone: str | None = None
 
 
 class AccountService:
@@ -49,6 +51,7 @@ class AccountService:
     def __init__(self, vault: Vault, secret_key: str, passwords: Passwords | None = None) -> None:
         self._vault = vault
         self._passwords = passwords or Passwords()
+        self.attempts = SignInAttempts(secret_key)
         self._csrf_key = hmac.digest(secret_key.encode(), b"quntedge/csrf", "sha256")
 
     async def sign_up(
@@ -150,7 +153,13 @@ class AccountService:
         digest = token_digest(token)
         row = (
             await unit.session.execute(
-                select(UserSession.user_id, UserSession.created_at, UserSession.last_seen_at, AppUser.locale)
+                select(
+                    UserSession.user_id,
+                    UserSession.created_at,
+                    UserSession.last_seen_at,
+                    AppUser.locale,
+                    AppUser.time_zone,
+                )
                 .join(AppUser, AppUser.id == UserSession.user_id)
                 .where(UserSession.token_digest == digest, UserSession.expires_at > now)
             )
@@ -160,7 +169,7 @@ class AccountService:
         if now - row.last_seen_at >= rules.SEEN_INTERVAL:
             await self._seen(unit, digest, row.created_at, now)
         identify(Actor(ActorKind.CUSTOMER, row.user_id))
-        return SessionUser(row.user_id, digest, row.locale)
+        return SessionUser(row.user_id, digest, row.locale, row.time_zone)
 
     async def set_locale(self, unit: UnitOfWork, user_id: str, locale: str) -> None:
         """Changes the language of a customer's pages and mails. Raises `InvalidAccount` for one we do not speak."""
@@ -168,11 +177,12 @@ class AccountService:
         await unit.session.execute(update(AppUser).where(AppUser.id == user_id).values(locale=locale))
 
     async def purge_sessions(self, unit: UnitOfWork) -> int:
-        """Deletes the expired sessions and says how many there were."""
+        """Deletes the expired sessions, and counters of attempts; says how many there were."""
+        attempts = await self.attempts.purge(unit)
         gone = await unit.session.execute(
             delete(UserSession).where(UserSession.expires_at <= unit.clock.now()).returning(UserSession.user_id)
         )
-        return len(gone.all())
+        return attempts + len(gone.all())
 
     async def index_mailboxes(self, unit: UnitOfWork, limit: int = 200) -> int:
         """Fills in the mailbox index of customers who signed up before there was one; how many it did now.

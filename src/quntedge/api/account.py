@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from quntedge.accounts.people import people
-from quntedge.accounts.rules import normal_email
 from quntedge.accounts.service import SignedIn
 from quntedge.api.account_models import AccountChangeIn, MeOut, SessionOut, SignInIn, SignUpIn
 from quntedge.edge.callers import LimitByClient, SignedInCustomer, guest_of, json_visitor
@@ -14,6 +13,7 @@ from quntedge.edge.errors import NotSignedIn
 from quntedge.edge.limits import Limit
 from quntedge.edge.openapi import problems
 from quntedge.edge.services import Services, services_of
+from quntedge.edge.sign_ins import count_attempt
 from quntedge.edge.transactions import Unit
 
 router = APIRouter(prefix="/api/account", tags=["account"])
@@ -32,7 +32,7 @@ _LIMITED = [Depends(LimitByClient(Limit.SIGN_IN))]
 async def sign_up(request: Request, response: Response, unit: Unit, former: FormerToken, body: SignUpIn) -> SessionOut:
     """Makes an account and signs it in; the session token is in the cookie."""
     services = services_of(request)
-    services.limits.hit(Limit.SIGN_IN_EMAIL, email_bucket(services, body.email))
+    await count_attempt(request, unit, body.email)
     signed_in = await services.accounts.sign_up(
         unit, body.email, body.password, body.name, body.locale, body.accept_terms, client_address(request)
     )
@@ -45,7 +45,7 @@ async def sign_up(request: Request, response: Response, unit: Unit, former: Form
 async def sign_in(request: Request, response: Response, unit: Unit, former: FormerToken, body: SignInIn) -> SessionOut:
     """Opens a new session; the one the browser came with ends."""
     services = services_of(request)
-    services.limits.hit(Limit.SIGN_IN_EMAIL, email_bucket(services, body.email))
+    await count_attempt(request, unit, body.email)
     signed_in = await services.accounts.sign_in(
         unit, body.email, body.password, client_address(request), replacing=former
     )
@@ -80,11 +80,6 @@ async def me(request: Request, unit: Unit, caller: SignedInCustomer) -> MeOut:
     if person is None:
         raise NotSignedIn("This account does not exist any more.")
     return MeOut.of(person, guest.csrf_token(services))
-
-
-def email_bucket(services: Services, email: str) -> str:
-    """What sign-ins to one address are counted by: its blind index, so that no address stays in memory."""
-    return services.vault.email_index(normal_email(email)).hex()
 
 
 def client_address(request: Request) -> str | None:

@@ -32,6 +32,7 @@ from quntedge.edge.audited import audited
 from quntedge.edge.callers import service
 from quntedge.edge.dispute_file import dispute_file
 from quntedge.edge.dispute_papers import dispute_papers, for_bank
+from quntedge.edge.filters import id_filter
 from quntedge.edge.idempotent import IdempotencyKey, Outcome, once
 from quntedge.edge.openapi import problems
 from quntedge.edge.services import services_of
@@ -68,7 +69,8 @@ async def list_disputes(
     """Disputes and inquiries, the newest first."""
     if status is not None and status not in STATUSES:
         raise UnknownDisputeStatus(f"status must be one of {', '.join(STATUSES)}.")
-    wanted = DisputeFilter(status, user, transaction, waiting)
+    user_id, transaction_id = id_filter("user", user, "usr"), id_filter("transaction", transaction, "txn")
+    wanted = DisputeFilter(status, user_id, transaction_id, waiting)
     page = await queries.disputes(unit.session, wanted, paging.limit, paging.cursor)
     return DisputeListOut(data=[DisputeOut.of(row) for row in page.data], next_cursor=page.next_cursor)
 
@@ -142,9 +144,9 @@ async def submit_evidence(
             internal_id, transaction_id = row.id, row.transaction_id
             await unit.rollback()
         found, papers = await dispute_papers(services, found, transaction_id)
-        view = await services.disputes.answers.submit(
-            internal_id, found.texts, for_bank(papers), key=response_id, actor=_actor(caller)
-        )
+        answers = services.disputes.answers
+        sent = for_bank(papers, hanging=await answers.hanging(internal_id))
+        view = await answers.submit(internal_id, found.texts, sent, key=response_id, actor=_actor(caller))
         return _outcome(view)
 
     request_body = {"dispute": dispute_id, **body.model_dump()}

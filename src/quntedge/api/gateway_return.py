@@ -23,4 +23,5 @@ async def come_back(request: Request, unit: Unit, caller: SignedInCustomer) -> R
         found = await services_of(request).checkout.get(unit, caller.user_id, checkout_id)
     except CheckoutNotFound:
         return RedirectResponse("/billing", status_code=303)
-    return RedirectResponse(f"/checkout/{found.id}", status_code=303)
+    since = int(services_of(request).clock.now().timestamp())
+    return RedirectResponse(f"/checkout/{found.id}?since={since}", status_code=303)

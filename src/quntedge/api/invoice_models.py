@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from pydantic import ConfigDict, Field
 
@@ -139,6 +140,46 @@ class InvoiceDetailOut(InvoiceOut):
             buyer=None if document is None else BuyerOut.of(document.buyer),
             credit_notes=[CreditNoteOut.of(note) for note in credit_notes],
         )
+
+
+class StaffInvoiceOut(InvoiceOut):
+    """One invoice with whose it is, and what it belongs to at Whop."""
+
+    user: str
+    whop_payment_id: str | None
+    whop_invoice_id: str | None
+
+    @classmethod
+    def staff(cls, row: Invoice) -> "StaffInvoiceOut":
+        """An invoice row with what is none of the customer's business."""
+        return cls(**InvoiceOut.of(row).model_dump(), **_staff_members(row))
+
+
+class StaffInvoiceDetailOut(InvoiceDetailOut, StaffInvoiceOut):
+    """One invoice with everything on it, whose it is, and what it belongs to at Whop."""
+
+    @classmethod
+    def staff_document(
+        cls, row: Invoice, document: Document | None, credit_notes: Sequence[CreditNote]
+    ) -> "StaffInvoiceDetailOut":
+        """An invoice, what stands on it, and what has corrected it."""
+        told = InvoiceDetailOut.of_document(row, document, credit_notes)
+        return cls(**told.model_dump(), **_staff_members(row))
+
+
+class StaffCreditNoteOut(CreditNoteOut):
+    """A credit note with whose it is."""
+
+    user: str
+
+    @classmethod
+    def staff(cls, row: CreditNote) -> "StaffCreditNoteOut":
+        """A credit note row with whose it is."""
+        return cls(**CreditNoteOut.of(row).model_dump(), user=row.user_id)
+
+
+def _staff_members(row: Invoice) -> dict[str, Any]:
+    return {"user": row.user_id, "whop_payment_id": row.whop_payment_id, "whop_invoice_id": row.whop_invoice_id}
 
 
 class BillingDetailsIn(In):

@@ -1,9 +1,9 @@
 """What the API sends and reads. Answers are made from rows and views as they are; there is no layer in between."""
 
-from datetime import datetime
-from typing import Annotated, Generic, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from quntedge.access.rules import Decision, Reason
 from quntedge.catalog.features import FeatureValue
@@ -36,10 +36,33 @@ class Out(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+_YEARS = range(1970, 3000)
+"""Times that can be meant. Near the ends of the calendar a time has no form in every zone."""
+
+
 class In(BaseModel):
-    """A request body: unknown members are refused, so that a misspelt one is not silently ignored."""
+    """A request body: unknown members are refused, so that a misspelt one is not silently ignored; and so is what no
+    record can hold, a NUL character or a time at the end of the calendar."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _recordable(cls, value: Any) -> Any:
+        if isinstance(value, datetime):
+            if value.year not in _YEARS:
+                raise ValueError(f"give a time between the years {_YEARS.start} and {_YEARS.stop - 1}")
+            return value.astimezone(UTC) if value.tzinfo is not None else value
+        waiting = [value]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, str) and "\0" in part:
+                raise ValueError("leave out the character U+0000, which no text here can have")
+            if isinstance(part, list):
+                waiting += part
+            elif isinstance(part, dict):
+                waiting += [*part.keys(), *part.values()]
+        return value
 
 
 class MoneyOut(Out):

@@ -68,6 +68,23 @@ class MethodOut(Out):
     last4: str | None
 
 
+class EndingDiscountOut(Out):
+    """A discount of the present plan, which does not go along. `renewal` is what the next renewal would have cost."""
+
+    code: str | None = Field(description="The promotion's code; null for a discount that has none.")
+    renewal: MoneyOut
+
+
+class FeatureChangeOut(Out):
+    """A feature that is different in the new plan: true or false, a number or "unlimited", or a text; false as well
+    where a plan lacks what is counted."""
+
+    code: str = Field(examples=["priority_support"])
+    before: bool | int | str
+    after: bool | int | str
+    better: bool | None = Field(description="Null for a text, which only people can compare.")
+
+
 class ChangePreviewOut(Out):
     """A change as it would be if it were confirmed now."""
 
@@ -86,6 +103,8 @@ class ChangePreviewOut(Out):
     taxes_added: bool = Field(description="Whether the payment provider adds taxes to `amount`.")
     method: MethodOut | None
     replaces: str | None = Field(description="Code of the plan of a planned change that this one takes the place of.")
+    ending_discount: EndingDiscountOut | None
+    features: list[FeatureChangeOut] = Field(description="What the customer gets and gives up.")
     lines: list[LineOut]
 
 

@@ -28,6 +28,7 @@ CauseName = Literal[
     "rounding",
     "moved",
     "conversion",
+    "month",
 ]
 Note = Annotated[str, Field(min_length=1, max_length=1000, examples=["The bank reversed it by itself."])]
 

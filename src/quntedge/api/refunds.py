@@ -13,6 +13,7 @@ from quntedge.api.paging import PagingParams
 from quntedge.audit.log import about
 from quntedge.edge.audited import audited
 from quntedge.edge.callers import service
+from quntedge.edge.filters import id_filter
 from quntedge.edge.idempotent import IdempotencyKey, Outcome, once
 from quntedge.edge.openapi import problems
 from quntedge.edge.services import Services, services_of
@@ -176,7 +177,12 @@ async def list_admin_refunds(
     requested_by: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Listing[AdminRefundOut]:
     """Refunds, newest first; of all kinds unless filtered. `status=requested` is what waits for a second person."""
-    which = Filter(statuses=status, user_id=user, transaction_id=transaction, requested_by=requested_by)
+    which = Filter(
+        statuses=status,
+        user_id=id_filter("user", user, "usr"),
+        transaction_id=id_filter("transaction", transaction, "txn"),
+        requested_by=requested_by,
+    )
     page = await queries.find(unit.session, which, paging.cursor, paging.limit)
     return Listing(data=[AdminRefundOut.of(row) for row in page.data], next_cursor=page.next_cursor)
 

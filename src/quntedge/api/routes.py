@@ -5,6 +5,8 @@ from fastapi import APIRouter
 from quntedge.api import (
     access,
     account,
+    admin_invoices,
+    attention,
     audit,
     cancellations,
     catalog,
@@ -45,6 +47,7 @@ def routers() -> list[APIRouter]:
         methods.router,
         invoices.router,
         invoices.details,
+        admin_invoices.router,
         dunning.router,
         disputes.router,
         account.router,
@@ -56,6 +59,7 @@ def routers() -> list[APIRouter]:
         ledger.router,
         reconciliation.router,
         audit.router,
+        attention.router,
         operations.router,
     ]
 

@@ -3,6 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quntedge.bookkeeping.backfill import Backfill
+from quntedge.bookkeeping.conversions import Conversions
 from quntedge.bookkeeping.fees import AwaitedFees, FeeList
 from quntedge.bookkeeping.records import RecordPosting
 from quntedge.bookkeeping.service import BookkeepingService
@@ -26,6 +27,7 @@ class Bookkeeping:
         self.ledger = LedgerService()
         self.service = BookkeepingService(self.ledger, gateway_remits=gateway_remits)
         self.records = RecordPosting(self.service)
+        self.conversions = Conversions(self.service)
         self.backfill = Backfill(units, self.records)
 
     def listen(self, bus: EventBus) -> None:

@@ -3,12 +3,36 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from quntedge.bookkeeping import rules
 from quntedge.bookkeeping.rules import PayoutState
 from quntedge.kit.money import Money
 from quntedge.ledger.queries import Held
 from quntedge.ledger.rules import Account, EntryKind, Position
+
+_COLLECTED = frozenset(
+    {
+        Account.GATEWAY_CLEARING, Account.GATEWAY_FEES, Account.TAX_REMITTED, Account.REVENUE, Account.TAX_PAYABLE,
+    }
+)  # fmt: skip
+ACCOUNTS_OF: Mapping[EntryKind, frozenset[Account]] = MappingProxyType(
+    {
+        EntryKind.PAYMENT: _COLLECTED,
+        EntryKind.FEE: _COLLECTED - {Account.REVENUE, Account.TAX_PAYABLE},
+        EntryKind.REFUND: frozenset({Account.REFUNDS, Account.TAX_PAYABLE, Account.GATEWAY_CLEARING}),
+        EntryKind.DISPUTE: frozenset(
+            {Account.DISPUTED_FUNDS, Account.DISPUTE_LOSSES, Account.DISPUTE_FEES, Account.GATEWAY_CLEARING}
+        ),
+        EntryKind.PAYOUT: frozenset(
+            {Account.PAYOUT_IN_TRANSIT, Account.BANK, Account.PAYOUT_FEES, Account.GATEWAY_CLEARING}
+        ),
+        EntryKind.ROUNDING: frozenset({Account.ROUNDING, Account.GATEWAY_CLEARING}),
+        EntryKind.CONVERSION: frozenset({Account.CONVERSION, Account.GATEWAY_CLEARING}),
+        EntryKind.ADJUSTMENT: frozenset({Account.ADJUSTMENTS, Account.GATEWAY_CLEARING}),
+    }
+)
+"""The accounts that an entry of a kind may touch. Everything that is posted here keeps to it."""
 
 
 @dataclass(frozen=True, slots=True)

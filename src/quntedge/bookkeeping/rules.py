@@ -3,11 +3,16 @@
 All amounts are in minor units of the currency they are about.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from typing import Final
 
 from quntedge.kit.money import round_half_away
+
+USUAL_CHANGE: Final = Fraction(1, 5)
+"""How far a rate of exchange may be from the one before without somebody having to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +93,19 @@ def payout_shares(amount: int, fee: int, state: PayoutState) -> PayoutShares:
         return PayoutShares(clearing=-fee, in_transit=0, bank=0, fees=fee)
     paid = state is PayoutState.PAID
     return PayoutShares(clearing=-amount - fee, in_transit=0 if paid else amount, bank=amount if paid else 0, fees=fee)
+
+
+def is_exchange(given: Mapping[str, int], received: Mapping[str, int], reference: Fraction | None) -> bool:
+    """Whether amounts that the books say in one currency are those the gateway moved in another.
+
+    Both by what they are about (the payment first), signed, in minor units. Everything has to have moved in the same
+    direction, and at about the same rate as each other and as `reference`, the last one known, if there is one. What
+    came to nothing in the books (a dispute that was won) may leave a little, because rates change in between.
+    """
+    rates = [Fraction(received[name], given[name]) for name in received if given[name]]
+    if reference is not None:
+        rates.insert(0, reference)
+    if not rates or rates[0] <= 0 or any(abs(rate - rates[0]) > USUAL_CHANGE * rates[0] for rate in rates):
+        return False
+    most = max((abs(received[name]) for name in received if given[name]), default=0)
+    return all(abs(received[name]) <= USUAL_CHANGE * most for name in received if not given[name])

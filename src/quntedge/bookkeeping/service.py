@@ -163,7 +163,7 @@ class BookkeepingService:
     ) -> None:
         """Undoes what was posted of a refund that turned out not to have happened, and brings the tax in the other
         refunds of its payment to what it is without that one."""
-        payment = (await self._lock(unit, [transaction_id]))[transaction_id]
+        payment = await self.locked(unit, transaction_id)
         connection = await unit.connection()
         live = await connection.scalars(_LIVE, {"source": refund_id, "kind": EntryKind.REFUND.value})
         undone = await self._ledger.reverse(unit, live.all(), occurred_at=occurred_at, cause=cause)
@@ -320,6 +320,10 @@ class BookkeepingService:
     async def _step(self, unit: UnitOfWork, moves: Sequence[Move], held: Mapping[tuple[EntryKind, str], Held]) -> int:
         entries = [entry for move in moves for entry in _entry(move, held.get((move.kind, move.source), Held()))]
         return sum(posted.is_new for posted in await self._ledger.post(unit, entries))
+
+    async def locked(self, unit: UnitOfWork, transaction_id: str) -> Row[Any]:
+        """A payment, held until the caller's transaction ends: what stands because of it does not change meanwhile."""
+        return (await self._lock(unit, [transaction_id]))[transaction_id]
 
     @staticmethod
     async def _lock(unit: UnitOfWork, transaction_ids: Sequence[str]) -> dict[str, Row[Any]]:

@@ -25,11 +25,14 @@ _REFUNDS = (
     .where(among(Refund.transaction_id))
     .order_by(Refund.id)
 )
+_ALLOWED = [f"{kind} {account}" for kind, accounts in positions.ACCOUNTS_OF.items() for account in accounts]
 # Constraints see to it that no entry is unbalanced; that they have not been taken away is what is looked at here.
 _ENTRIES = text(
     """
     SELECT entry.id, entry.kind, entry.source, lines.sound,
-           CASE WHEN entry.kind IN ('payment', 'fee')
+           EXISTS (SELECT FROM ledger_line
+                   WHERE entry_id = entry.id AND entry.kind || ' ' || account <> ALL(:allowed)) AS misplaced,
+           CASE WHEN entry.kind IN ('payment', 'fee', 'conversion')
                 THEN EXISTS (SELECT FROM payment_transaction AS known WHERE known.id = entry.source)
                 WHEN entry.kind = 'refund' THEN EXISTS (SELECT FROM refund AS known WHERE known.id = entry.source)
                 WHEN entry.kind = 'dispute'
@@ -115,12 +118,13 @@ class Verification:
                 last = rows[-1].id if rows else None
 
     async def entries(self) -> AsyncGenerator[Checked, None]:
-        """Whether every entry is whole and balanced, and about something that exists."""
+        """Whether every entry is whole and balanced, on accounts that its kind has, and about something that exists."""
         async with self._engine.connect() as connection:
             last: str | None = ""
             while last is not None:
                 async with connection.begin():
-                    rows = (await connection.execute(_ENTRIES, {"cursor": last, "portion": PORTION})).all()
+                    values = {"cursor": last, "portion": PORTION, "allowed": _ALLOWED}
+                    rows = (await connection.execute(_ENTRIES, values)).all()
                 if rows:
                     yield Checked(len(rows), tuple(_entry_findings(rows)))
                 last = rows[-1].id if rows else None
@@ -187,6 +191,9 @@ def _differences(subject: str, wanted: Position, held: Held) -> list[Finding]:
 
 def _entry_findings(rows: Sequence[Row[Any]]) -> list[Finding]:
     findings = [Finding(row.id, "is not balanced or not whole") for row in rows if not row.sound]
+    findings += [
+        Finding(row.id, f"is on an account that no entry about a {row.kind} is on") for row in rows if row.misplaced
+    ]
     return findings + [
         Finding(row.id, f"is about {row.kind} {row.source}, which does not exist") for row in rows if not row.founded
     ]

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 
+from quntedge.cancellations.beginning import KIND, WITHDRAWAL_KIND
 from quntedge.cancellations.calendars import fix_calendars
 from quntedge.cancellations.offer_steps import OfferGateway, SaveOfferSteps
 from quntedge.cancellations.offers import Pause, SaveOfferService
 from quntedge.cancellations.outcomes import CancellationOutcomes
 from quntedge.cancellations.rules import Basis
 from quntedge.cancellations.service import CancellationService
-from quntedge.cancellations.steps import KIND, WITHDRAWAL_KIND, CancellationSteps
+from quntedge.cancellations.steps import CancellationSteps
 from quntedge.cancellations.withdrawals import WithdrawalService
 from quntedge.payments.events import PaymentRecorded
 from quntedge.processes.runner import ProcessRunner
@@ -36,7 +37,7 @@ class Cancellations:
         ends_of_others: Collection[str] = (),
     ) -> None:
         """Makes the kinds of processes known to the runner. See the services for the options."""
-        self.outcomes = CancellationOutcomes(ends_of_others)
+        self.outcomes = CancellationOutcomes(processes, ends_of_others)
         steps = CancellationSteps(gateway, subscriptions, self.outcomes)
         for kind in (KIND, WITHDRAWAL_KIND):
             processes.add(steps.definition(kind))

@@ -1,6 +1,6 @@
 """How an accepted discount reaches the next charges: a promo code of one use is made, then applied."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import update
 
@@ -35,6 +35,9 @@ class SaveOfferSteps:
         )
 
     async def _make(self, run: Run) -> Answer:
+        found = await self._find(run)  # of an earlier acceptance that came to nothing
+        if found is not None:
+            return found
         promo = await self._gateway.create_promo(
             PromoRequest(
                 code=_code(run),
@@ -71,19 +74,18 @@ class SaveOfferSteps:
     async def _settle_apply(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
         snapshot: MembershipSnapshot = answer.object
         await self._subscriptions.observe(unit, snapshot, cause=run.data["offer_id"], actor=run.data["actor"])
-        await self._decide(unit, run, "accepted", None)
+        await self._note(unit, run, state="accepted", failure=None, decided_at=unit.clock.now())
         return Finish()
 
     async def _given_up(self, unit: UnitOfWork, run: Run, why: GiveUp) -> None:
-        """A code that was made and not used stays at the gateway: nobody knows it, and it has one use."""
-        await self._decide(unit, run, "failed", why.reason)
+        """Nothing was given, so the offer stands: it can be accepted once more. A code that was made and not used stays
+        at the gateway for that: nobody knows it, and it has one use."""
+        await self._note(unit, run, state="shown", failure=why.reason)
 
     @staticmethod
-    async def _decide(unit: UnitOfWork, run: Run, state: str, failure: str | None) -> None:
+    async def _note(unit: UnitOfWork, run: Run, **values: Any) -> None:
         await unit.session.execute(
-            update(SaveOfferOutcome)
-            .where(SaveOfferOutcome.id == run.data["offer_id"])
-            .values(state=state, failure=failure, decided_at=unit.clock.now())
+            update(SaveOfferOutcome).where(SaveOfferOutcome.id == run.data["offer_id"]).values(**values)
         )
 
 

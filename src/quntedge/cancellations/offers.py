@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from quntedge.cancellations.errors import OfferUnavailable
 from quntedge.cancellations.models import SaveOfferOutcome
 from quntedge.cancellations.queries import live_subscription
+from quntedge.catalog import queries as catalog
 from quntedge.catalog.plan_rules import SaveOffer
 from quntedge.catalog.queries import PlanView
 from quntedge.kit.errors import QuntedgeError
@@ -57,15 +58,15 @@ class SaveOfferService:
 
     async def show(self, unit: UnitOfWork, subscription: Subscription, plan: PlanView) -> OfferView | None:
         """The offer for this subscription, written down as shown; None when there is none, or it was decided before."""
-        held = await _held(unit, subscription.user_id)
+        held, lowered = await _held(unit, subscription.user_id), await _is_lowered(unit, subscription)
         if held is None:
             terms = plan.rules.save_offer
-            if terms is None or not self._fits(terms, subscription):
+            if terms is None or not self._fits(terms, subscription) or (terms.kind == "discount" and lowered):
                 return None
             held = await self._write(unit, subscription, terms)
         if held is None or held.state != "shown" or held.subscription_id != subscription.id:
             return None
-        return _view(held, subscription)
+        return None if held.kind == "discount" and lowered else _view(held, subscription)
 
     async def decline(self, unit: UnitOfWork, user_id: str) -> None:
         """Notes that somebody has canceled although an offer was shown to them."""
@@ -182,6 +183,15 @@ async def _held(unit: UnitOfWork, user_id: str) -> SaveOfferOutcome | None:
         select(SaveOfferOutcome).where(SaveOfferOutcome.user_id == user_id)
     )
     return found
+
+
+async def _is_lowered(unit: UnitOfWork, subscription: Subscription) -> bool:
+    """Whether a discount runs already: the gateway takes no second one, so none is offered."""
+    price = _price(subscription)
+    if price is None:
+        return False
+    bought = await catalog.terms_of(unit.session, subscription.plan_id, subscription.plan_version, price.currency)
+    return bought is not None and price < bought.price
 
 
 def _price(subscription: Subscription) -> Money | None:

@@ -11,14 +11,16 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from quntedge.cancellations.beginning import CANCEL, KIND, process_data
 from quntedge.cancellations.events import CancellationScheduled, CancellationUndone
 from quntedge.cancellations.models import OPEN, Cancellation
 from quntedge.cancellations.rules import Situation, Timing, options
 from quntedge.kit.ids import new_id
 from quntedge.processes.models import Process
+from quntedge.processes.runner import ProcessRunner
 from quntedge.storage.rows import among
 from quntedge.storage.unit_of_work import UnitOfWork
-from quntedge.subscriptions.events import SubscriptionChanged
+from quntedge.subscriptions.events import CancellationRequested, SubscriptionChanged
 from quntedge.subscriptions.models import LIVE, Subscription
 
 PREFIX = "can"
@@ -53,9 +55,10 @@ _AFFECTED = (
 class CancellationOutcomes:
     """The subscriber that settles cancellations."""
 
-    def __init__(self, ends_of_others: Collection[str] = ()) -> None:
+    def __init__(self, processes: ProcessRunner, ends_of_others: Collection[str] = ()) -> None:
         """`ends_of_others` are the kinds of processes that let memberships run out for reasons of their own: what they
         do at the gateway is no cancellation by the buyer."""
+        self._processes = processes
         self._ends_of_others = tuple(sorted(ends_of_others))
 
     async def on_subscription_changed(self, unit: UnitOfWork, facts: Sequence[SubscriptionChanged]) -> None:
@@ -113,6 +116,9 @@ class CancellationOutcomes:
         """The buyer canceled in the gateway's portal: as good as here, so it is kept and confirmed the same way."""
         if await self.is_planned(unit, row.user_id):
             return
+        if row.status == "past_due":
+            await self._end_at_once(unit, row, now)
+            return
         made = await unit.session.scalar(
             insert(Cancellation)
             .values(
@@ -131,6 +137,30 @@ class CancellationOutcomes:
         )
         if made is not None:
             unit.record(_scheduled_fact(row, made, now))
+
+    async def _end_at_once(self, unit: UnitOfWork, row: Row[Any], now: datetime) -> None:
+        """With no paid period to use up it ends now, as it would here: whoever leaves is not charged any more."""
+        if await self._processes.running(unit, KIND, row.id) is not None:
+            return  # what the customer wants is just being done; its news leads here again
+        cancellation_id = new_id(PREFIX, now)
+        data = process_data(CANCEL, row.whop_membership_id, cancellation_id, Timing.NOW, GATEWAY_ACTOR)
+        process_id = await self._processes.start(unit, KIND, row.id, user_id=row.user_id, data=data, later=True)
+        await unit.session.execute(
+            insert(Cancellation).values(
+                id=cancellation_id,
+                subscription_id=row.id,
+                user_id=row.user_id,
+                whop_membership_id=row.whop_membership_id,
+                process_id=process_id,
+                timing=Timing.NOW,
+                state="requested",
+                actor=GATEWAY_ACTOR,
+                requested_at=now,
+                ends_at=now,
+                access_until=now,
+            )
+        )
+        unit.record(CancellationRequested(row.id, row.user_id, False, GATEWAY_ACTOR, cancellation_id))
 
     async def is_planned(self, unit: UnitOfWork, user_id: str) -> bool:
         """Whether another feature lets this customer's membership run out."""

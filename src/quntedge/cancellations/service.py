@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from quntedge.cancellations import rules
+from quntedge.cancellations.beginning import CANCEL, KEEP, KIND, process_data
 from quntedge.cancellations.errors import CancellationRefused, NothingToCancel, NothingToResume, ResumeRefused
 from quntedge.cancellations.models import Cancellation
 from quntedge.cancellations.offers import OfferView, SaveOfferService
@@ -16,7 +17,6 @@ from quntedge.cancellations.queries import (
     situation_of,
 )
 from quntedge.cancellations.rules import Option, Survey, Timing
-from quntedge.cancellations.steps import CANCEL, KEEP, KIND
 from quntedge.catalog import queries as catalog
 from quntedge.catalog.queries import PlanView
 from quntedge.kit.ids import new_id
@@ -168,15 +168,16 @@ class CancellationService:
         if replaced is not None:
             replaced.state = "replaced"
             await unit.session.flush()
-        data = {
-            "act": CANCEL,
-            "membership_id": subscription.whop_membership_id,
-            "cancellation_id": key,
-            "timing": option.timing.value,
-            "reason": answers.reason.value if answers.reason else None,
-            "actor": actor,
-            "replaces": taken_from,
-        }
+        reason = answers.reason.value if answers.reason else None
+        data = process_data(
+            CANCEL,
+            subscription.whop_membership_id,
+            key,
+            option.timing,
+            actor,
+            reason=reason,
+            replaces=taken_from,
+        )
         user_id = subscription.user_id
         process_id = await self._processes.start(unit, kind, subscription.id, user_id=user_id, data=data)
         row = Cancellation(
@@ -187,7 +188,7 @@ class CancellationService:
             process_id=process_id,
             timing=option.timing,
             state="requested",
-            reason=data["reason"],
+            reason=reason,
             actor=actor,
             requested_at=unit.clock.now(),
             ends_at=option.ends_at,
@@ -232,15 +233,7 @@ class CancellationService:
         if coming is not None and coming.state == "requested":
             raise _being_canceled()
         row = coming or await self._made_elsewhere(unit, subscription)
-        data = {
-            "act": KEEP,
-            "membership_id": subscription.whop_membership_id,
-            "cancellation_id": row.id,
-            "timing": row.timing,
-            "reason": None,
-            "actor": actor,
-            "replaces": None,
-        }
+        data = process_data(KEEP, subscription.whop_membership_id, row.id, row.timing, actor)
         process_id = await self._processes.start(unit, KIND, subscription.id, user_id=user_id, data=data)
         unit.record(CancellationWithdrawn(subscription.id, user_id, actor, row.id))
         return row.id, process_id

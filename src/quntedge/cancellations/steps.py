@@ -4,21 +4,23 @@ Both are processes of one kind, so that at most one of them runs for a subscript
 being done. A withdrawal from the contract goes the same way under a kind of its own: it waits for nobody.
 """
 
+from datetime import timedelta
+
 from sqlalchemy import select, update
 
+from quntedge.cancellations.beginning import CANCEL, KEEP, KIND, WITHDRAWAL_KIND
 from quntedge.cancellations.models import Cancellation
 from quntedge.cancellations.outcomes import CancellationOutcomes
 from quntedge.cancellations.rules import Timing
 from quntedge.gateway.acts import MembershipActs
 from quntedge.gateway.errors import GatewayError
 from quntedge.gateway.port import MembershipSnapshot, MembershipStatus
-from quntedge.processes.steps import Answer, Definition, Finish, GiveUp, GoTo, Next, Run, Step
+from quntedge.processes.steps import Answer, Definition, Finish, GiveUp, GoTo, Next, Run, Step, WaitFor
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.service import SubscriptionService
 
-KIND = "cancellation"
-WITHDRAWAL_KIND = "withdrawal"
-CANCEL, KEEP = "cancel", "keep"
+ASK_AGAIN = timedelta(days=1)
+"""How long after a refusal the gateway is asked again to end what was withdrawn from."""
 
 _ENDED = frozenset({MembershipStatus.CANCELED, MembershipStatus.EXPIRED})
 
@@ -41,7 +43,7 @@ class CancellationSteps:
             Step("begin", self._begin),
             Step(CANCEL, self._settle_cancel, call=self._cancel, look=self._look_canceled, refused=self._look_again),
             Step(KEEP, self._settle_keep, call=self._keep, refused=self._look_again),
-            Step("look", self._settle_look, call=self._read),
+            Step("look", self._settle_look, call=self._read, refused=self._unreadable),
             given_up=self._given_up,
         )
 
@@ -74,7 +76,7 @@ class CancellationSteps:
     async def _settle_cancel(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
         await self._apply(unit, run, answer.object)
         if not _is_canceled(answer.object, run):
-            return GiveUp("not_canceled", "The gateway answered, but has not canceled.")
+            return _not_done(run, "not_canceled", "The gateway answered, but has not canceled.")
         await self._close(unit, run)
         return Finish()
 
@@ -86,9 +88,13 @@ class CancellationSteps:
         await self._apply(unit, run, answer.object)
         wanted = _is_canceled(answer.object, run) if run.data["act"] == CANCEL else _is_kept(answer.object)
         if not wanted:
-            return GiveUp("refused", str(run.data["refusal"]))
+            return _not_done(run, "refused", str(run.data["refusal"]))
         await self._close(unit, run)
         return Finish()
+
+    async def _unreadable(self, unit: UnitOfWork, run: Run, error: GatewayError) -> Next:
+        """The gateway does not even show the membership."""
+        return _not_done(run, error.code, str(error))
 
     async def _apply(self, unit: UnitOfWork, run: Run, snapshot: MembershipSnapshot) -> None:
         await self._subscriptions.observe(unit, snapshot, cause=run.data["cancellation_id"], actor=run.data["actor"])
@@ -120,6 +126,14 @@ class CancellationSteps:
                 .where(Cancellation.id == run.data["replaces"], Cancellation.state == "replaced")
                 .values(state="scheduled")
             )
+
+
+def _not_done(run: Run, reason: str, detail: str) -> Next:
+    """The gateway will not do it. Whoever cancels is told so and may try again. A contract withdrawn from has ended,
+    whatever the gateway says: it is asked again every day, while staff see that it goes on there."""
+    if run.kind == WITHDRAWAL_KIND:
+        return WaitFor(CANCEL, run.now + ASK_AGAIN, {"refusal": detail[:500]})
+    return GiveUp(reason, detail)
 
 
 def _answer(snapshot: MembershipSnapshot) -> Answer:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from quntedge.accounts.people import people
 from quntedge.cancellations import rules
+from quntedge.cancellations.beginning import WITHDRAWAL_KIND
 from quntedge.cancellations.calendars import calendar_of
 from quntedge.cancellations.errors import NothingToWithdraw, OtherContract
 from quntedge.cancellations.events import RefundOwed, WithdrawalReceived
@@ -21,7 +22,6 @@ from quntedge.cancellations.models import RefundRequest, Withdrawal
 from quntedge.cancellations.queries import open_cancellation
 from quntedge.cancellations.rules import Basis, Option, Owed, Payment, Survey, Timing
 from quntedge.cancellations.service import CancellationService
-from quntedge.cancellations.steps import WITHDRAWAL_KIND
 from quntedge.catalog import queries as catalog
 from quntedge.kit.ids import new_id
 from quntedge.kit.money import Money

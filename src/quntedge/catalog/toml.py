@@ -194,7 +194,7 @@ def _money(table: Table, name: str, text: str, currency: str) -> Money:
     try:
         return Money.parse(text, currency)
     except InvalidMoney as error:
-        raise table.error(name, f"{text!r} {currency!r} is not an amount: {error}") from None
+        raise table.error(name, f"{text!r} in {currency.upper()} cannot be: {error}") from None
 
 
 def _granted(table: Table, features: Mapping[str, FeatureSpec]) -> dict[str, FeatureValue]:

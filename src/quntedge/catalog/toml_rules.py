@@ -154,7 +154,7 @@ def _amount(table: Table, price: Money) -> Money:
     try:
         amount = Money.parse(text, price.currency)
     except InvalidMoney as error:
-        raise table.error("amount", f"{text!r} {price.currency!r} is not an amount: {error}") from None
+        raise table.error("amount", f"{text!r} in {price.currency.upper()} cannot be: {error}") from None
     if not Money.zero(price.currency) < amount < price:
         raise table.error("amount", f"{text!r} is no discount; write an amount above zero and below the price")
     return amount

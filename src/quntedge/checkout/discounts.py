@@ -8,6 +8,7 @@ from typing import Protocol
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quntedge.accounts.people import sharing_mailbox
 from quntedge.catalog import queries as catalog
 from quntedge.catalog.queries import PlanView, PriceView
 from quntedge.checkout import rules
@@ -24,6 +25,7 @@ from quntedge.promotions.reserving import Offer, PromotionDesk, priced
 from quntedge.promotions.rules import HOLD, normal_code
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.models import Subscription
+from quntedge.trials.queries import tried_plans
 
 
 class CheckoutGateway(Gateway, PromoActs, Protocol):
@@ -116,17 +118,17 @@ class Discounts:
         Raises `PlanIsFree`, `CurrencyNotOffered` and the errors of promotions.
         """
         terms = terms_in(plan, currency)
-        before = user_id is not None and await bought_before(unit.session, user_id)
-        return await self._desk.offer(unit, typed, plan, terms, user_id, before)
+        before, tried = await _past(unit, user_id)
+        return await self._desk.offer(unit, typed, plan, terms, user_id, before, tried)
 
     async def offers(
         self, unit: UnitOfWork, typed: str, plans: Sequence[PlanView], user_id: str | None
     ) -> dict[str, Offer | QuntedgeError]:
         """What a code makes of the prices of these plans (for sale, not free), by the plan's code: an offer, or why
         there is none. Raises `PromotionCodeMalformed` and `PromotionCodeUnknown`."""
-        before = user_id is not None and await bought_before(unit.session, user_id)
+        before, tried = await _past(unit, user_id)
         sold = [(plan, plan.prices[0]) for plan in plans]
-        found = await self._desk.offers(unit, typed, sold, user_id, before)
+        found = await self._desk.offers(unit, typed, sold, user_id, before, tried)
         return {plan.code: offer for plan, offer in zip(plans, found, strict=True)}
 
 
@@ -156,7 +158,8 @@ async def preview_of(unit: UnitOfWork, intent: CheckoutIntent) -> Preview:
         held = await unit.session.get_one(PromotionReservation, intent.reservation_id)
         code = await unit.session.get_one(PromotionCode, held.code_id)
         discount = held.promised(code.code)
-    return priced(plan, terms, discount, intent.created_at)
+    tried = await tried_plans(unit.session, intent.user_id, intent.created_at)
+    return priced(plan, terms, discount, intent.created_at, tried)
 
 
 Credits = Callable[[AsyncSession, Collection[str], Collection[str]], Awaitable[frozenset[str]]]
@@ -240,10 +243,19 @@ def same_code(code: str | None) -> ColumnElement[bool]:
     )
 
 
+async def _past(unit: UnitOfWork, user_id: str | None) -> tuple[bool, frozenset[str]]:
+    """Whether a buyer has bought before, and which plans they have tried; nothing is known of a guest."""
+    if user_id is None:
+        return False, frozenset()
+    return await bought_before(unit.session, user_id), await tried_plans(unit.session, user_id, unit.clock.now())
+
+
 async def bought_before(session: AsyncSession, user_id: str) -> bool:
-    """Whether somebody has, or had, a subscription that began."""
+    """Whether somebody has, or had, a subscription that began, under whatever address that reaches their mailbox."""
     found = await session.scalar(
-        select(Subscription.id).where(Subscription.user_id == user_id, Subscription.status != "incomplete").limit(1)
+        select(Subscription.id)
+        .where(Subscription.user_id.in_(sharing_mailbox(user_id)), Subscription.status != "incomplete")
+        .limit(1)
     )
     return found is not None
 

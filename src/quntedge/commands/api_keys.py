@@ -7,7 +7,7 @@ import typer
 from quntedge.accounts.api_keys import DEFAULT_SCOPES, SCOPES
 from quntedge.commands.errors import Explained
 from quntedge.commands.operator import operator_name
-from quntedge.commands.output import aside, moment, out, table
+from quntedge.commands.output import aside, moment, out, print_json, table
 from quntedge.commands.output import show as show_table
 from quntedge.commands.running import opened, run
 
@@ -34,9 +34,9 @@ def create(
 
 
 @app.command("list")
-def list_() -> None:
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False) -> None:
     """List all keys, the revoked ones too, newest first."""
-    run(_list())
+    run(_list(as_json))
 
 
 @app.command()
@@ -53,9 +53,13 @@ async def _create(name: str, scopes: list[str], holder: str) -> None:
     aside(f"{key.id}, held by {key.holder}, for {', '.join(key.scopes)}. Copy it now: it is not shown again.")
 
 
-async def _list() -> None:
+async def _list(as_json: bool) -> None:
     async with opened() as runtime, runtime.units() as unit:
         keys = await runtime.services.api_keys.list(unit)
+    if as_json:
+        told = ("id", "name", "holder", "hint", "scopes", "created_at", "revoked_at")
+        print_json([{name: getattr(key, name) for name in told} for key in keys])
+        return
     if not keys:
         out().print("There is no key yet; `quntedge api-key create NAME` makes one.")
         return

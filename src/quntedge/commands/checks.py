@@ -18,8 +18,10 @@ from quntedge.gateway.acts import FailureBehavior
 from quntedge.gateway.errors import GatewayError
 from quntedge.kit.following_clock import ClockUnreachable, FollowingClock
 from quntedge.notifications.smtp import MailServer
+from quntedge.schema import KEY_STORES
 from quntedge.settings import ConfigurationError, Settings
-from quntedge.storage import migrate
+from quntedge.storage import keys, migrate
+from quntedge.storage.jobs import FAILED_KEPT, count_failed
 from quntedge.webhooks.endpoint import PATH
 from quntedge.wiring import Runtime
 
@@ -39,6 +41,8 @@ class Finding:
 async def findings(runtime: Runtime) -> AsyncIterator[Finding]:
     """Looks at everything, one after the other. What fails is a finding, never an exception."""
     yield await _database(runtime.database_url)
+    for finding in await upkeep(runtime):
+        yield finding
     yield await _gateway(runtime)
     for finding in await _unpaid_renewals(runtime):
         yield finding
@@ -65,6 +69,27 @@ async def _database(url: str) -> Finding:
             "bad", "Database", f"the schema is at {current or 'nothing'}, {head} is needed: run `quntedge migrate`."
         )
     return Finding("ok", "Database", f"PostgreSQL {version}, schema {head}.")
+
+
+async def upkeep(runtime: Runtime) -> list[Finding]:
+    """Encryption keys and jobs. Silent where the database has failed already."""
+    try:
+        async with runtime.engine.connect() as connection:
+            await keys.check(connection, runtime.settings.key_ring(), KEY_STORES)
+            idle = await keys.idle(connection, runtime.settings.key_ring(), KEY_STORES)
+            failed = await count_failed(connection)
+    except ConfigurationError as error:
+        return [Finding("bad", "Keys", error.detail)]
+    except sqlalchemy.exc.SQLAlchemyError:
+        return []
+    wrapping = "open everything that was wrapped."
+    if idle:
+        wrapping += f" Nothing here depends on {', '.join(idle)} any more: `quntedge keys status` says more."
+    jobs = "none has failed for good."
+    if failed:
+        what = ", ".join(f"{number} of {task}" for task, number in failed.items())
+        jobs = f"failed for good in the last {FAILED_KEPT.days} days: {what}. The worker's log says why."
+    return [Finding("ok", "Keys", wrapping), Finding("warn" if failed else "ok", "Jobs", jobs)]
 
 
 async def _gateway(runtime: Runtime) -> Finding:
@@ -104,7 +129,8 @@ async def _unpaid_renewals(runtime: Runtime) -> list[Finding]:
             "warn",
             "Renewals",
             f"Whop cancels unpaid memberships after about five days, before grace or retries of {', '.join(long)} are"
-            " over. Set subscription_failure_behavior to none at Whop, or shorten them in the catalogue.",
+            " over. Customers are told five days. Set subscription_failure_behavior to none at Whop to give them all,"
+            " or shorten them in the catalogue.",
         )
     ]
 

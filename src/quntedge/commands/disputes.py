@@ -207,7 +207,8 @@ async def _submit(dispute_id: str, notes: str | None, refusal: str | None, attac
     added = _added(attach)
     async with opened("dispute.submit", "dispute", dispute_id) as runtime:
         internal_id, found, papers = await _file_of(runtime, dispute_id, notes, refusal)
-        sent = for_bank(papers, added)
+        hanging = await runtime.services.disputes.answers.hanging(internal_id)
+        sent = for_bank(papers, added, hanging=hanging)
         check(sent)
         for name, text in found.texts.given().items():
             out().print(f"{name}:\n  {text.replace(chr(10), chr(10) + '  ')}\n")

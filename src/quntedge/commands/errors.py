@@ -1,5 +1,6 @@
 """What an error means to the person at the terminal: one sentence that says what to do about it."""
 
+import errno
 import subprocess
 from importlib import import_module
 from typing import Any
@@ -38,6 +39,10 @@ def explain(error: BaseException) -> str | None:
         return error.detail
     if isinstance(error, CommandError | StateUnreadable | ClockUnreachable):
         return str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename} cannot be used: {error.strerror.lower()}."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "There is no room left where this is written."
     if type(error).__module__.partition(".")[0] in _DATABASE:
         return _explain_database(error)
     if isinstance(error, subprocess.SubprocessError):

@@ -1,6 +1,5 @@
 """The ledger: what stands on the accounts, why, and whether it is what was paid."""
 
-import json
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ import typer
 from quntedge.bookkeeping import backfill as earlier
 from quntedge.bookkeeping.verify import Checked, Finding, Verification
 from quntedge.commands.errors import Explained
-from quntedge.commands.output import aside, moment, out, table
+from quntedge.commands.output import aside, moment, out, print_json, table
 from quntedge.commands.output import show as show_table
 from quntedge.commands.progress import counted
 from quntedge.commands.running import opened, run
@@ -106,7 +105,7 @@ async def _balances(until: str | None, as_json: bool) -> None:
         found = await queries.balances(await unit.connection(), moment_until)
         complete = await earlier.is_finished(unit)
     if as_json:
-        _print_json({"complete": complete, "balances": [_balance_facts(each) for each in found]})
+        print_json({"complete": complete, "balances": [_balance_facts(each) for each in found]})
     else:
         _print_balances(found)
     if not complete:
@@ -124,7 +123,7 @@ def _print_balances(found: Sequence[Balance]) -> None:
             each.account.value, facts.kind.value, str(Money(each.debit_minor, each.currency)),
             str(Money(each.credit_minor, each.currency)), str(Money(each.grown_minor, each.currency)), facts.title,
         )  # fmt: skip
-    show_table(shown)
+    show_table(shown, spare=("What it is", "Kind"))
     for currency in sorted({each.currency for each in found}):
         left = sum(each.balance_minor for each in found if each.currency == currency)
         out().print(f"Debits less credits in {currency.upper()}: {Money(left, currency)}")
@@ -178,7 +177,7 @@ def _entry_rows(view: EntryView) -> list[_Row]:
 def _print_lines(rows: Sequence[_Row], as_json: bool, *, more: bool) -> None:
     if as_json:
         names = ("occurred_at", "entry", "kind", "source", "account", "amount_minor", "currency")
-        _print_json({"lines": [dict(zip(names, row, strict=True)) for row in rows], "more": more})
+        print_json({"lines": [dict(zip(names, row, strict=True)) for row in rows], "more": more})
         return
     if not rows:
         out().print("Nothing is posted there.")
@@ -202,7 +201,7 @@ async def _verify(as_json: bool) -> None:
         complete = await _is_complete(runtime)
     if as_json:
         facts = [_finding_facts(finding) for finding in findings]
-        _print_json({"payments": payments, "entries": entries, "complete": complete, "findings": facts})
+        print_json({"payments": payments, "entries": entries, "complete": complete, "findings": facts})
     else:
         for finding in findings:
             out().print(_sentence(finding))
@@ -272,10 +271,6 @@ async def _backfill(again: bool) -> None:
 
 def _number(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    out().print(json.dumps(document, indent=2, default=lambda at: at.isoformat()))
 
 
 def register(parent: typer.Typer) -> None:

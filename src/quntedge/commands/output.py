@@ -1,9 +1,12 @@
 """How commands talk to people: results on standard output, complaints on standard error, one sentence each."""
 
+import json
 import re
 import socket
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -24,6 +27,17 @@ def out() -> Console:
     return Console(markup=False, highlight=False, soft_wrap=True)
 
 
+def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Prints a document for programs, moments in ISO 8601."""
+    out().print(json.dumps(document, indent=2, ensure_ascii=False, default=_written))
+
+
+def _written(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in JSON")
+
+
 def complain(sentence: str) -> None:
     """Says on standard error why a command failed."""
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
@@ -38,10 +52,11 @@ def table(*columns: str) -> Table:
     return made
 
 
-def show(shown: Table) -> None:
+def show(shown: Table, spare: Sequence[str] = ()) -> None:
     """Prints a table; as wide as it needs where it is read by a program.
 
-    On a terminal too narrow for it each row becomes a block of lines: values cut in two can be neither read nor copied.
+    On a terminal too narrow for it the columns in `spare` are left out, one after the other. Where that is not enough
+    each row becomes a block of lines: values cut in two can be neither read nor copied.
     """
     width = None if sys.stdout.isatty() else _WIDTH_FOR_PROGRAMS
     console = Console(markup=False, highlight=False, width=width)
@@ -49,6 +64,9 @@ def show(shown: Table) -> None:
         # Figures are compared digit by digit: the ends of their columns stand below each other, headings included.
         if all(_FIGURES.fullmatch(str(text)) for text in column.cells):
             column.justify = "right"
+    for name in spare:
+        if _needs(shown) > console.width:
+            shown.columns = [column for column in shown.columns if column.header != name]
     if shown.row_count and _needs(shown) > console.width:
         _show_blocks(console, shown)
     else:

@@ -19,7 +19,7 @@ from quntedge.commands.output import CommandError, aside, complain, moment, out,
 from quntedge.commands.output import show as show_table
 from quntedge.commands.progress import counted
 from quntedge.commands.running import opened, run
-from quntedge.commands.times import parse_since
+from quntedge.commands.times import parse_moment, parse_since
 from quntedge.kit.money import InvalidMoney, Money
 from quntedge.pricing.labels import share_text
 from quntedge.pricing.rules import WHOLE_BP
@@ -130,7 +130,7 @@ def report(
 
 async def _list(archived: bool, as_json: bool) -> None:
     async with opened() as runtime, runtime.units() as unit:
-        found = await queries.promotions(unit.session, archived=archived)
+        found, now = await queries.promotions(unit.session, archived=archived), unit.clock.now()
     if as_json:
         out().print_json(json.dumps([_members(view) for view in found]))
         return
@@ -143,18 +143,17 @@ async def _list(archived: bool, as_json: bool) -> None:
         shown.add_row(
             spec.code, spec.name, off_text(spec), "all" if spec.periods is None else str(spec.periods),
             "all" if spec.plans is None else ", ".join(spec.plans), _uses(view), f"{view.codes:,}",
-            moment(spec.ends_at), "archived" if view.archived_at else "active",
+            moment(spec.ends_at), view.state(now),
         )  # fmt: skip
     show_table(shown)
 
 
 async def _create(spec: PromotionSpec, codes: list[str], starts: str | None, ends: str | None) -> None:
     async with opened("promotion.save", "promotion", spec.code) as runtime:
-        now = runtime.clock.now()
         wanted = replace(
             spec,
-            starts_at=None if starts is None else parse_since(starts, now),
-            ends_at=None if ends is None else parse_since(ends, now),
+            starts_at=None if starts is None else parse_moment(starts),
+            ends_at=None if ends is None else parse_moment(ends),
         )
         async with runtime.units() as unit:
             view = await runtime.services.promotions.service.save(unit, wanted, by=operator(), codes=codes)

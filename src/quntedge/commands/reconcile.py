@@ -1,7 +1,7 @@
 """Whether Whop, our records and the ledger agree: compare, look at what differs, explain it, close months."""
 
 import asyncio
-import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from sqlalchemy import Row
 
 from quntedge.commands.errors import Explained
 from quntedge.commands.operator import operator
-from quntedge.commands.output import CommandError, aside, moment, out, table
+from quntedge.commands.output import CommandError, aside, moment, out, print_json, table
 from quntedge.commands.output import show as show_table
 from quntedge.commands.progress import shared
 from quntedge.commands.running import opened, run
@@ -19,7 +19,7 @@ from quntedge.commands.times import parse_since
 from quntedge.kit.money import Money
 from quntedge.reconciliation import queries, runs
 from quntedge.reconciliation.errors import InvalidWindow
-from quntedge.reconciliation.queries import OPEN, CauseSum, Filter
+from quntedge.reconciliation.queries import OPEN, Filter
 from quntedge.reconciliation.report import Report, html_of, report_of
 from quntedge.reconciliation.rules import BY_HAND, CAUSES, FEES_KNOWN_AFTER, Stage, bounds_of
 from quntedge.reconciliation.settling import Verdict
@@ -79,9 +79,11 @@ def differences(
 
 
 @app.command()
-def show(difference_id: Annotated[str, typer.Argument(help="Id of the difference, mdf_…")]) -> None:
+def show(
+    difference_id: Annotated[str, typer.Argument(help="Id of the difference, mdf_…")], as_json: Json = False
+) -> None:
     """Show one difference."""
-    run(_show(difference_id))
+    run(_show(difference_id, as_json))
 
 
 @app.command()
@@ -113,9 +115,11 @@ def reject(
 
 
 @app.command("list")
-def list_(limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 20) -> None:
+def list_(
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 20, as_json: Json = False
+) -> None:
     """List comparisons, the newest first."""
-    run(_list(limit))
+    run(_list(limit, as_json))
 
 
 @app.command()
@@ -146,7 +150,7 @@ async def _reconcile(since: str, until: str | None, as_json: bool) -> None:
         begin, end = parse_since(since, now), None if until is None else parse_since(until, now)
         found = await _report_of(runtime, await _compare(runtime, begin, end))
     if as_json:
-        out().print(json.dumps(_document(found), indent=2))
+        print_json(_document(found))
     else:
         _print(found)
     if not found.agrees:
@@ -168,6 +172,7 @@ async def _compare(runtime: Runtime, since: datetime, until: datetime | None) ->
 
 async def _follow(runtime: Runtime, run_id: str) -> None:
     """Works on a run, and waits where it has to, until it is over. Raises `CommandError` when it failed."""
+    told: str | None = None
     with shared("Comparing") as advance:
         while True:
             row = await runtime.services.reconciliation.service.work(
@@ -175,10 +180,19 @@ async def _follow(runtime: Runtime, run_id: str) -> None:
             )
             if row.state != "running":
                 break
-            # Somebody else works on it, or Whop told us to come back later.
+            if (why := _waits_for(row)) != told:
+                told = why
+                aside(why)
             await asyncio.sleep(_LOOK_EVERY)
     if row.state == "failed":
         raise CommandError(f"The comparison {run_id} was interrupted too often; the last reason was {row.error}.")
+
+
+def _waits_for(row: Row[Any]) -> str:
+    if row.resume_at is not None:
+        return f"It waits until {moment(row.resume_at)} UTC, because of {row.error}."
+    # Each sign of life moves that time on: it would be another sentence every second.
+    return "Another process works on it. Should that have been killed, this one takes over within five minutes."
 
 
 async def _report_of(runtime: Runtime, run_id: str) -> Report:
@@ -230,12 +244,14 @@ async def _differences(state: str, cause: str | None, period: str | None, limit:
         raise typer.BadParameter(f"{state!r} is no state; write one of {', '.join(known)}.")
     if cause is not None and cause not in CAUSES:
         raise typer.BadParameter(f"{cause!r} is no cause; write one of {', '.join(CAUSES)}.")
+    if period is not None:
+        _bounds(period)
     async with opened() as runtime, runtime.units() as unit:
         which = Filter(state=None if state == "all" else state, cause=cause, period=period)
         page = await queries.differences(unit, which, None, limit)
         now = runtime.clock.now()
     if as_json:
-        out().print(json.dumps([_row(row) for row in page.data], indent=2))
+        print_json([dict(row._mapping) for row in page.data])
         return
     if not page.data:
         out().print("No difference matches.")
@@ -249,10 +265,13 @@ async def _differences(state: str, cause: str | None, period: str | None, limit:
     show_table(shown)
 
 
-async def _show(difference_id: str) -> None:
+async def _show(difference_id: str, as_json: bool) -> None:
     async with opened() as runtime, runtime.units() as unit:
         row = await queries.difference(unit, difference_id)
-    _print_one(row)
+    if as_json:
+        print_json(dict(row._mapping))
+    else:
+        _print_one(row)
 
 
 async def _resolve(difference_id: str, verdict: Verdict) -> None:
@@ -274,9 +293,12 @@ async def _decide(difference_id: str, by: str, *, agreed: bool) -> None:
     out().print(f"{row.id} is {row.resolution or OPEN}.")
 
 
-async def _list(limit: int) -> None:
+async def _list(limit: int, as_json: bool) -> None:
     async with opened() as runtime, runtime.units() as unit:
         page = await queries.runs(unit, None, limit)
+    if as_json:
+        print_json([dict(row._mapping) for row in page.data])
+        return
     if not page.data:
         out().print("Nothing has been compared yet.")
         return
@@ -290,10 +312,7 @@ async def _list(limit: int) -> None:
 
 
 async def _close(period: str, by: str) -> None:
-    try:
-        since, until = bounds_of(period)
-    except ValueError as error:
-        raise InvalidWindow("A period is a month such as 2026-10.") from error
+    since, until = _bounds(period)
     async with opened("reconciliation.close_period", "period", period) as runtime:
         ready = until + FEES_KNOWN_AFTER
         if runtime.clock.now() < ready:
@@ -303,6 +322,13 @@ async def _close(period: str, by: str) -> None:
             await runtime.services.reconciliation.settling.close(unit, period, by)
             await unit.commit()
     out().print(f"{period} is closed.")
+
+
+def _bounds(period: str) -> tuple[datetime, datetime]:
+    try:
+        return bounds_of(period)
+    except ValueError as error:
+        raise InvalidWindow("A period is a month such as 2026-10.") from error
 
 
 async def _report(out_file: Path, run_id: str | None) -> None:
@@ -351,25 +377,10 @@ def _print_one(row: Row[Any]) -> None:
 def _document(found: Report) -> dict[str, Any]:
     """The report for programs."""
     return {
-        "run": _row(found.run),
+        "run": dict(found.run._mapping),
         "agrees": found.agrees,
-        "sums": [_row(row) for row in found.sums],
-        "open": [_cause(cause) for cause in found.causes],
-    }
-
-
-def _row(row: Row[Any]) -> dict[str, Any]:
-    values = dict(row._mapping)
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
-
-
-def _cause(cause: CauseSum) -> dict[str, Any]:
-    return {
-        "cause": cause.cause,
-        "currency": cause.currency,
-        "count": cause.count,
-        "amount_minor": cause.amount_minor,
-        "gross_minor": cause.gross_minor,
+        "sums": [dict(row._mapping) for row in found.sums],
+        "open": [asdict(cause) for cause in found.causes],
     }
 
 

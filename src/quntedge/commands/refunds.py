@@ -10,6 +10,7 @@ from quntedge.commands.operator import operator
 from quntedge.commands.output import CommandError, aside, moment, out, table
 from quntedge.commands.output import show as show_table
 from quntedge.commands.running import opened, run
+from quntedge.edge.filters import InvalidFilter, id_filter
 from quntedge.kit.money import InvalidMoney, Money
 from quntedge.refunds import queries
 from quntedge.refunds.models import Refund, RefundEvent
@@ -35,7 +36,11 @@ def list_(
     for one in status or ():
         if one not in STATUSES:
             raise typer.BadParameter(f"{one!r} is not a status; write one of {', '.join(STATUSES)}.")
-    run(_list(Filter(status, user, payment), limit, as_json))
+    try:
+        which = Filter(status, id_filter("--user", user, "usr"), id_filter("--payment", payment, "txn"))
+    except InvalidFilter as error:
+        raise CommandError(error.detail) from error
+    run(_list(which, limit, as_json))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from quntedge.commands import plan_migrations
 from quntedge.commands.errors import Explained
-from quntedge.commands.output import CommandError, complain, moment, out, table
+from quntedge.commands.output import CommandError, complain, moment, out, print_json, table
 from quntedge.commands.output import show as show_table
 from quntedge.commands.progress import counted
 from quntedge.commands.running import opened, run
@@ -21,9 +21,12 @@ _UNKNOWN = "There is no subscription {}; its id begins with sub_."
 
 
 @app.command()
-def show(subscription_id: Annotated[str, typer.Argument(help="Id of the subscription, sub_…")]) -> None:
+def show(
+    subscription_id: Annotated[str, typer.Argument(help="Id of the subscription, sub_…")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
     """Show a subscription and everything that happened to it."""
-    run(_show(subscription_id))
+    run(_show(subscription_id, as_json))
 
 
 @app.command()
@@ -36,7 +39,7 @@ def rebuild(
     run(_rebuild(verify, subscription, yes))
 
 
-async def _show(subscription_id: str) -> None:
+async def _show(subscription_id: str, as_json: bool) -> None:
     async with opened() as runtime, runtime.units() as unit:
         row = await unit.session.get(Subscription, subscription_id)
         if row is None:
@@ -47,6 +50,9 @@ async def _show(subscription_id: str) -> None:
             .order_by(SubscriptionEvent.version)
         )
         history = events.all()
+    if as_json:
+        print_json({"subscription": _columns(row), "events": [_columns(event) for event in history]})
+        return
     for column in Subscription.__table__.columns:
         value = getattr(row, column.name)
         if value is not None:
@@ -59,6 +65,10 @@ async def _show(subscription_id: str) -> None:
             _changed(event),
         )  # fmt: skip
     show_table(shown)
+
+
+def _columns(row: Subscription | SubscriptionEvent) -> dict[str, Any]:
+    return {column.name: getattr(row, column.name) for column in row.__table__.columns}
 
 
 def _shown(value: Any) -> str:

@@ -17,10 +17,17 @@ def parse_since(text: str, now: datetime) -> datetime:
     ago = _AGO.fullmatch(text.strip())
     if ago is not None:
         return now - int(ago[1]) * _UNITS[ago[2]]
+    return _absolute(text, "2026-09-01, 2026-09-01T12:00Z, 30m, 12h or 7d")
+
+
+def parse_moment(text: str) -> datetime:
+    """Reads `2026-09-01` or `2026-09-01T12:00Z`. Without a zone it is UTC. Raises `typer.BadParameter`."""
+    return _absolute(text, "2026-09-01 or 2026-09-01T12:00Z")
+
+
+def _absolute(text: str, examples: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not a time; write it as 2026-09-01, 2026-09-01T12:00Z, 30m, 12h or 7d."
-        ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first or last day there is may be another one in UTC
+        raise typer.BadParameter(f"{text!r} is not a time; write it as {examples}.") from None

@@ -1,12 +1,13 @@
 """The webhook inbox: what is in trouble, what was in a delivery, and applying deliveries again."""
 
 import json
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
 from quntedge.commands.errors import Explained
-from quntedge.commands.output import CommandError, aside, complain, moment, out, table
+from quntedge.commands.output import CommandError, aside, complain, moment, out, print_json, table
 from quntedge.commands.output import show as show_table
 from quntedge.commands.running import opened, run
 from quntedge.commands.times import parse_since
@@ -25,12 +26,13 @@ State = Annotated[list[str] | None, typer.Option("--state", help=f"One of {', '.
 Outcome = Annotated[str | None, typer.Option(help="Only events with this outcome, as `causes` names it.")]
 EventType = Annotated[str | None, typer.Option("--type", help="Only events of this type, such as payment.succeeded.")]
 Since = Annotated[str | None, typer.Option(help="Only events received since: 2026-09-01, 30m, 12h, 7d.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @app.command()
-def causes() -> None:
+def causes(as_json: Json = False) -> None:
     """Group the events in trouble by cause, the most frequent first."""
-    run(_causes())
+    run(_causes(as_json))
 
 
 @app.command("list")
@@ -40,9 +42,10 @@ def list_(
     type_: EventType = None,
     since: Since = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    as_json: Json = False,
 ) -> None:
     """List events, the newest first; of all states unless --state is given."""
-    run(_list(state, outcome, type_, since, limit))
+    run(_list(state, outcome, type_, since, limit, as_json=as_json))
 
 
 @app.command()
@@ -75,12 +78,12 @@ def replay(
 
 
 @app.command()
-def endpoint() -> None:
+def endpoint(as_json: Json = False) -> None:
     """Ask Whop how its deliveries to us go. Exit code 1 when something is wrong."""
-    run(_endpoint())
+    run(_endpoint(as_json))
 
 
-async def _endpoint() -> None:
+async def _endpoint(as_json: bool) -> None:
     async with opened() as runtime:
         health = await runtime.endpoint.look()
     facts = health.endpoint
@@ -92,17 +95,23 @@ async def _endpoint() -> None:
         "failing since": facts and moment(facts.failing_since),
         "disabled for": facts and facts.disabled_reason,
     }
-    for name, value in rows.items():
-        if value:
-            out().print(f"{name:<13} {value}")
-    out().print(health.advice)
+    if as_json:
+        print_json({name.replace(" ", "_"): value for name, value in rows.items()} | {"advice": health.advice})
+    else:
+        for name, value in rows.items():
+            if value:
+                out().print(f"{name:<13} {value}")
+        out().print(health.advice)
     if health.state is not EndpointState.WELL:
         raise typer.Exit(1)
 
 
-async def _causes() -> None:
+async def _causes(as_json: bool) -> None:
     async with opened() as runtime, runtime.units() as unit:
         found = await inbox.causes(unit)
+    if as_json:
+        print_json([asdict(cause) for cause in found])
+        return
     if not found:
         out().print("No event is dead or quarantined.")
         return
@@ -116,11 +125,14 @@ async def _causes() -> None:
 
 
 async def _list(
-    states: list[str] | None, outcome: str | None, type_: str | None, since: str | None, limit: int
+    states: list[str] | None, outcome: str | None, type_: str | None, since: str | None, limit: int, *, as_json: bool
 ) -> None:
     async with opened() as runtime, runtime.units() as unit:
         which = _filter(unit, states or list(STATES), outcome, type_, since, known=STATES)
         found = await inbox.find(unit, which, limit=limit)
+    if as_json:
+        print_json([_facts(event) for event in found])
+        return
     if not found:
         out().print("No event matches.")
         return
@@ -141,6 +153,22 @@ async def _show(event_id: str, body: bool) -> None:
         _print_event(found[0])
         if body:
             await _print_body(runtime, unit, found[0])
+
+
+def _facts(event: WebhookEvent) -> dict[str, Any]:
+    """What is known of an event without its payload."""
+    return {
+        "id": event.id,
+        "webhook_id": event.webhook_id,
+        "type": event.event_type,
+        "state": event.state,
+        "outcome": event.outcome,
+        "error": event.error,
+        "attempts": event.attempts,
+        "occurred_at": event.occurred_at,
+        "received_at": event.received_at,
+        "processed_at": event.processed_at,
+    }
 
 
 def _print_event(event: WebhookEvent) -> None:

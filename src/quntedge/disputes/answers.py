@@ -32,10 +32,13 @@ from quntedge.gateway.acts import DisputeActs
 from quntedge.gateway.disputed import DisputeSnapshot, EvidenceTexts
 from quntedge.gateway.errors import GatewayError
 from quntedge.kit.ids import new_id
+from quntedge.kit.logging import get_logger
 from quntedge.processes.runner import ProcessRunner
 from quntedge.processes.steps import Answer, Definition, Finish, GiveUp, GoTo, Next, Run, Step
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from quntedge.storage.vault import Vault
+
+log = get_logger(__name__)
 
 PREFIX = "dre"
 EVIDENCE, ACCEPT = "evidence", "accept"
@@ -115,6 +118,22 @@ class DisputeAnswers:
         papers.check(files)
         return await self._answer(dispute_id, EVIDENCE, key, actor, texts, files)
 
+    async def hanging(self, dispute_id: str) -> int:
+        """How many files somebody has attached to a dispute in the gateway's dashboard; they stay there, and count.
+
+        0 while the gateway does not say: sending finds out. Raises `DisputeNotFound`.
+        """
+        async with self._units() as unit:
+            row = await unit.session.get(Dispute, dispute_id)
+            if row is None:
+                raise DisputeNotFound("There is no dispute with this id; ids of disputes begin with dsp_.")
+            whop_id = row.whop_dispute_id
+        try:
+            return len((await self._gateway.dispute(whop_id)).documents)
+        except GatewayError as error:
+            log.warning("dispute.files_not_counted", dispute_id=dispute_id, code=error.code)
+            return 0
+
     async def accept(self, dispute_id: str, *, key: str, actor: str) -> ResponseView:
         """Concedes a dispute, for good. Raises what `submit` raises, and `DisputeNotAcceptable`."""
         return await self._answer(dispute_id, ACCEPT, key, actor, None)
@@ -193,11 +212,14 @@ class DisputeAnswers:
             cipher = await self._vault.cipher(unit.session, row.user_id)
             texts = EvidenceTexts(**json.loads(cipher.open("dispute_response", "texts", row.id, row.texts)))
             own = await self._uploads.uploaded(unit, run)
-        # The gateway takes all files at once: whatever somebody attached there by hand goes with ours.
+        # The gateway takes all files at once: whatever somebody attached there by hand goes with ours. Should more
+        # of that have come since it was counted, the last ones of ours stay behind: they prove least.
         attached = (await self._gateway.dispute(run.data["whop_dispute_id"])).documents if own else ()
         ours = {document.file_id for document in own}
-        documents = [*own, *(document for document in attached if document.file_id not in ours)]
-        return _answer(await self._gateway.fill_evidence(run.data["whop_dispute_id"], texts, documents))
+        by_hand = [document for document in attached if document.file_id not in ours]
+        fitting = own[: papers.room_beside(len(by_hand))]
+        filled = await self._gateway.fill_evidence(run.data["whop_dispute_id"], texts, [*fitting, *by_hand])
+        return Answer({"status": filled.raw_status, "attached": [one.file_id for one in fitting]}, object=filled)
 
     async def _submit(self, run: Run) -> Answer:
         return _answer(await self._gateway.submit_evidence(run.data["whop_dispute_id"], idempotency_key=run.key))
@@ -218,7 +240,7 @@ class DisputeAnswers:
 
     async def _filled(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
         await self._apply(unit, run, answer.object)
-        await self._uploads.attached(unit, run)
+        await self._uploads.attached(unit, run, answer.data["attached"])
         return GoTo("submit")
 
     async def _submitted(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:

@@ -56,6 +56,11 @@ class Paper:
         return _type_of(self.name)[0]
 
 
+def room_beside(hanging: int) -> int:
+    """How many files still fit beside those that hang on a dispute already."""
+    return max(0, MOST_FILES - hanging)
+
+
 def check(papers: Sequence[Paper]) -> None:
     """Raises `EvidenceFileRefused` for what Whop would not take, with what to do about it."""
     if len(papers) > MOST_FILES:

@@ -47,7 +47,7 @@ async def disputes(session: AsyncSession, wanted: DisputeFilter, limit: int, cur
         query = query.where(Dispute.transaction_id == wanted.transaction_id)
     if wanted.waiting:
         return await _waiting(session, query, limit, cursor)
-    return await _newest(session, query, Dispute.opened_at, Dispute.id, limit, cursor)
+    return await _newest(session, query, Dispute.opened_at, Dispute.id, limit, cursor, PREFIX)
 
 
 async def _waiting(session: AsyncSession, query: Select[Any], limit: int, cursor: str | None) -> Page[Dispute]:
@@ -55,7 +55,7 @@ async def _waiting(session: AsyncSession, query: Select[Any], limit: int, cursor
     statuses: BindParameter[Any] = bindparam("to_answer", sorted(TO_ANSWER), expanding=True, literal_execute=True)
     query = query.where(Dispute.status.in_(statuses), Dispute.evidence_due_at.is_not(None))
     if cursor is not None:
-        query = query.where(tuple_(Dispute.evidence_due_at, Dispute.id) > decode_cursor(cursor))
+        query = query.where(tuple_(Dispute.evidence_due_at, Dispute.id) > decode_cursor(cursor, PREFIX))
     found = await session.scalars(query.order_by(Dispute.evidence_due_at, Dispute.id).limit(limit + 1))
     rows: Sequence[Dispute] = found.all()
     return Page.cut(rows, limit, lambda row: (row.evidence_due_at or row.opened_at, row.id))
@@ -63,7 +63,7 @@ async def _waiting(session: AsyncSession, query: Select[Any], limit: int, cursor
 
 async def alerts(session: AsyncSession, limit: int, cursor: str | None) -> Page[DisputeAlert]:
     """Alerts, the newest first. Raises `InvalidCursor`."""
-    return await _newest(session, select(DisputeAlert), DisputeAlert.occurred_at, DisputeAlert.id, limit, cursor)
+    return await _newest(session, select(DisputeAlert), DisputeAlert.occurred_at, DisputeAlert.id, limit, cursor, "dpa")
 
 
 async def alarms(session: AsyncSession, *, resolved: bool, limit: int, cursor: str | None) -> Page[DisputeAlarm]:
@@ -71,7 +71,7 @@ async def alarms(session: AsyncSession, *, resolved: bool, limit: int, cursor: s
     query = select(DisputeAlarm)
     if not resolved:
         query = query.where(DisputeAlarm.resolved_at.is_(None))
-    return await _newest(session, query, DisputeAlarm.raised_at, DisputeAlarm.id, limit, cursor)
+    return await _newest(session, query, DisputeAlarm.raised_at, DisputeAlarm.id, limit, cursor, "dal")
 
 
 async def responses(session: AsyncSession, dispute_id: str) -> Sequence[DisputeResponse]:
@@ -104,10 +104,10 @@ async def alarms_about(session: AsyncSession, row: Dispute) -> Sequence[DisputeA
 
 
 async def _newest(
-    session: AsyncSession, query: Select[Any], at: Any, row_id: Any, limit: int, cursor: str | None
+    session: AsyncSession, query: Select[Any], at: Any, row_id: Any, limit: int, cursor: str | None, prefix: str
 ) -> Page[Any]:
     if cursor is not None:
-        query = query.where(tuple_(at, row_id) < decode_cursor(cursor))
+        query = query.where(tuple_(at, row_id) < decode_cursor(cursor, prefix))
     rows = (await session.scalars(query.order_by(at.desc(), row_id.desc()).limit(limit + 1))).all()
     return Page.cut(rows, limit, lambda row: (getattr(row, at.key), row.id))
 

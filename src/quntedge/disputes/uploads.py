@@ -8,7 +8,7 @@ gives the same place again, and the bytes by looking whether they have landed.
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -85,15 +85,17 @@ class EvidenceUploads:
         rows = await _documents(unit, run)
         return [AttachedDocument(row.whop_file_id, row.document_type) for row in rows if row.whop_file_id is not None]
 
-    async def attached(self, unit: UnitOfWork, run: Run) -> None:
-        """All of them hang on the dispute now."""
+    async def attached(self, unit: UnitOfWork, run: Run, file_ids: Collection[str]) -> None:
+        """These hang on the dispute now."""
         for row in await _documents(unit, run):
-            row.state = "attached"
+            if row.whop_file_id in file_ids:
+                row.state = "attached"
 
     async def ended(self, unit: UnitOfWork, run: Run, *, sent: bool) -> None:
-        """The answer has reached the bank, or never will."""
+        """The answer has reached the bank, or never will. A file for which there was no room has not."""
         for row in await _documents(unit, run):
-            row.state, row.ended_at, row.upload_to = "sent" if sent else "not_sent", unit.clock.now(), None
+            row.state = "sent" if sent and row.state == "attached" else "not_sent"
+            row.ended_at, row.upload_to = unit.clock.now(), None
 
     async def _choose(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
         rows = await _documents(unit, run)

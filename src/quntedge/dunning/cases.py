@@ -14,10 +14,10 @@ from sqlalchemy import Row, and_, or_, select
 from quntedge.accounts.models import AppUser
 from quntedge.catalog import queries as catalog
 from quntedge.dunning import rules
-from quntedge.dunning.daytime import zone_of
 from quntedge.dunning.events import DunningClosed, DunningOpened
 from quntedge.dunning.models import DunningAttempt, DunningCase
 from quntedge.dunning.rules import Actor, Closing, Facts, Held, Policy, State, Timetable
+from quntedge.kit.dates import zone_of
 from quntedge.kit.ids import new_id
 from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.rules import decline_class, is_paid
@@ -129,22 +129,29 @@ class Cases:
             end = rules.closing(_facts(payment, subscription), cancel_requested=False)
             if end is not None and end.state is not State.EXHAUSTED:
                 continue
-            if await self._supersede(payment):
-                await self._open(payment, subscription)
+            since = await self._supersede(payment)
+            if since is not None:
+                await self._open(payment, subscription, since)
 
-    async def _supersede(self, payment: Row[Any]) -> bool:
-        """Makes room for a newer payment's case; False when the open case is about the newer one."""
+    async def _supersede(self, payment: Row[Any]) -> datetime | None:
+        """Makes room for a newer payment's case; None when the open case is about the newer one.
+
+        Answers since when the subscription is unpaid: where Whop goes on billing what it could not collect, each
+        period's bill must not give the time to pay anew.
+        """
+        since = self._now
         for case in self._cases.values():
             if case.subscription_id != payment.subscription_id or case.state != State.OPEN:
                 continue
             if self._payments[case.whop_payment_id].occurred_at > payment.occurred_at:
-                return False
+                return None
+            since = min(since, case.opened_at)
             self._close(case, Closing(State.SUPERSEDED, "newer_payment"), None)
         # Before the insert: one open case for a subscription is a constraint.
         await self._session.flush()
-        return True
+        return since
 
-    async def _open(self, payment: Row[Any], subscription: Row[Any]) -> None:
+    async def _open(self, payment: Row[Any], subscription: Row[Any], since: datetime) -> None:
         case = DunningCase(
             id=new_id("dun", self._now),
             user_id=payment.user_id,
@@ -164,7 +171,7 @@ class Cases:
             cancel_requested=False,
             ending=False,
             needs_review=False,
-            opened_at=self._now,
+            opened_at=since,
             last_failed_at=_failed_at(payment, self._now),
             updated_at=self._now,
         )

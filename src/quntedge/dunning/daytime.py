@@ -6,21 +6,11 @@ for confirmations. So attempts are made in the hours in which their customer is 
 
 import hashlib
 from datetime import UTC, datetime, time, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _SECONDS_OF_HOUR = 3600
 _MOST_DAYS = 3
 """Days that are looked at: the first may be over, and a zone that changes sides of the date line leaves one out."""
-
-
-@lru_cache(maxsize=1024)
-def zone_of(name: str | None, default: str) -> ZoneInfo:
-    """The zone with this name; `default` for nobody's, and for one that this machine does not know (any more)."""
-    try:
-        return ZoneInfo(name or default)
-    except (KeyError, ValueError, OSError):  # KeyError is what an unknown zone raises, the others a malformed name
-        return ZoneInfo(default)
 
 
 def next_slot(after: datetime, zone: ZoneInfo, window: tuple[int, int], seed: str) -> datetime:

@@ -13,6 +13,7 @@ class DunningCase(Base):
     whenever either changes; what only we know is `attempts_own`, `method_changes`, the flags (`ending`: we have the
     gateway end the subscription), and what was told when.
 
+    `opened_at` is since when the subscription is unpaid: one that took the place of another goes on from there.
     `next_due_at` is the earliest of the times at which something has to be done without news; a sweep claims by it.
     While a process works on the case (`process_id`) nothing else is due but what is told to the customer.
     """
@@ -27,6 +28,7 @@ class DunningCase(Base):
         Index("ix_dunning_case_user", "user_id", "opened_at"),
         Index("ix_dunning_case_subscription", "subscription_id", "opened_at"),
         Index("ix_dunning_case_membership", "whop_membership_id"),
+        Index("ix_dunning_case_review", "id", postgresql_where="needs_review"),
         Index("ix_dunning_case_opened", "opened_at"),
     )
 

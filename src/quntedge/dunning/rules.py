@@ -200,6 +200,8 @@ def tries_allowed(policy: Policy, decline_class: str) -> int:
 
 def timetable(held: Held, facts: Facts, policy: Policy, zone: ZoneInfo, now: datetime) -> Timetable:
     """What is due when, for an open case that nobody is working on."""
+    if held.cancel_requested and facts.subscription_status == "past_due":
+        return _leaving(held, facts, policy)
     if held.cancel_requested or facts.subscription_status == "paused":
         # Somebody else's doing is on its way; should it get lost, we find out.
         return Timetable(look_at=_look_again(held))
@@ -208,10 +210,17 @@ def timetable(held: Held, facts: Facts, policy: Policy, zone: ZoneInfo, now: dat
         return Timetable(look_at=_look_again(held))
     told = Timetable(
         remind_at=_remind_at(held, facts),
-        pause_access_at=None if held.access_paused else facts.grace_until,
+        pause_access_at=_pause_access_at(held, facts),
     )
     found = _collecting(held, facts, policy, zone, now)
     return Timetable(found.next_attempt_at, found.look_at, found.end_at, told.remind_at, told.pause_access_at)
+
+
+def _leaving(held: Held, facts: Facts, policy: Policy) -> Timetable:
+    """Who leaves is not charged any more. The end that was asked for is on its way; should Whop have refused it, it
+    comes when that of any unpaid subscription does."""
+    end, look = ends_at(held, facts, policy), _look_again(held)
+    return Timetable(look_at=look) if look < end else Timetable(end_at=end)
 
 
 def _collecting(held: Held, facts: Facts, policy: Policy, zone: ZoneInfo, now: datetime) -> Timetable:
@@ -267,6 +276,15 @@ def _remind_at(held: Held, facts: Facts) -> datetime | None:
         return None
     at = facts.grace_until - REMIND_BEFORE
     return at if at >= held.opened_at + REMIND_BEFORE / 2 else None
+
+
+def _pause_access_at(held: Held, facts: Facts) -> datetime | None:
+    """When the customer is told that access is paused. Where Whop tries about then, perhaps for the last time, what
+    comes of that is told instead, or first."""
+    at, theirs = facts.grace_until, facts.gateway_next_at
+    if held.access_paused or at is None:
+        return None
+    return theirs + 2 * AFTER_GATEWAY if theirs is not None and abs(theirs - at) < AFTER_GATEWAY else at
 
 
 def next_try(own: datetime | None, theirs: datetime | None, end: datetime | None) -> datetime | None:

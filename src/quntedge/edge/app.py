@@ -14,6 +14,7 @@ from quntedge.edge.middleware import BodyLimit, Guard, RateLimit, RequestLog, Se
 from quntedge.edge.openapi import describe
 from quntedge.edge.problems import ErrorPage, ProblemAnswers
 from quntedge.edge.services import Services
+from quntedge.edge.strict import StrictInput
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -49,7 +50,7 @@ class Application(FastAPI):
 
     def _surround(self, framework: ASGIApp) -> ASGIApp:
         services, https = self._services, self._services.settings.secure_cookies
-        app: ASGIApp = BareDispatcher(framework, self.bare_routes, self._fixed_paths())
+        app: ASGIApp = BareDispatcher(StrictInput(framework), self.bare_routes, self._fixed_paths())
         app = BodyLimit(app)
         app = RateLimit(app, services.limits, services.clients)
         app = Guard(app, self._answers)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from sqlalchemy import select
 
+from quntedge.disputes.errors import EvidenceFileRefused
 from quntedge.disputes.evidence import DisputeFile
 from quntedge.disputes.package import own_papers
-from quntedge.disputes.papers import MOST_FILES, Paper
+from quntedge.disputes.papers import MOST_FILES, Paper, room_beside
 from quntedge.edge.services import Services
 from quntedge.invoices.errors import DocumentFailed
 from quntedge.invoices.models import CreditNote, Invoice
@@ -31,9 +32,16 @@ async def dispute_papers(
     return whole, (*await asyncio.to_thread(own_papers, whole), *bills)
 
 
-def for_bank(papers: Sequence[Paper], added: Sequence[Paper] = ()) -> tuple[Paper, ...]:
-    """Those that are sent: what a person `added` goes first, and as many of ours as a dispute takes."""
-    return (*added, *papers[: max(0, MOST_FILES - len(added))])
+def for_bank(papers: Sequence[Paper], added: Sequence[Paper] = (), *, hanging: int = 0) -> tuple[Paper, ...]:
+    """Those that are sent: what a person `added` goes first, and as many of ours as a dispute takes beside the files
+    that hang there already. Raises `EvidenceFileRefused` where there is no room for what was added."""
+    room = room_beside(hanging)
+    if hanging and len(added) > room:
+        raise EvidenceFileRefused(
+            f"{hanging} files hang on the dispute already, attached in Whop's dashboard, and it takes {MOST_FILES}: "
+            f"add {room} at most, or remove some there."
+        )
+    return (*added, *papers[: max(0, room - len(added))])
 
 
 async def _bills(services: Services, transaction_id: str) -> tuple[list[Paper], list[str]]:

@@ -49,6 +49,28 @@ class InvalidBody(InvalidRequest):
     title = "The body cannot be read"
 
 
+class DuplicateMember(InvalidRequest):
+    """A JSON object in the body names one of its members twice."""
+
+    code = "duplicate_member"
+    title = "The body names something twice"
+
+    def __init__(self, name: str) -> None:
+        """`name` of the member."""
+        super().__init__(f"An object in the body has the member {name[:64]!r} twice. Send each member once.")
+
+
+class NulCharacter(InvalidRequest):
+    """The query of the address holds the character U+0000, which no text here can have."""
+
+    code = "nul_character"
+    title = "The address holds a NUL character"
+
+    def __init__(self) -> None:
+        """The same text everywhere."""
+        super().__init__("The address holds the character U+0000 (%00), which no text here has. Leave it out.")
+
+
 class MissingUser(InvalidRequest):
     """A service must say about which user it asks."""
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quntedge.catalog.models import Plan
 from quntedge.kit.errors import InvalidRequest
+from quntedge.kit.ids import is_id
 from quntedge.kit.money import InvalidMoney, exponent
 from quntedge.payments.models import STATUSES
 from quntedge.payments.queries import TransactionFilter
@@ -25,6 +26,24 @@ class InvalidFilter(InvalidRequest):
 
     code = "invalid_filter"
     title = "The filter is not valid"
+
+
+def status_filter(given: Sequence[str], known: Sequence[str]) -> frozenset[str]:
+    """The statuses that are asked for; empty texts do not count. Raises `InvalidFilter` for one that is not `known`."""
+    wanted = frozenset(text for text in given if text)
+    if wanted - set(known):
+        raise InvalidFilter(f"status must be one of {', '.join(known)}; repeat it for several.")
+    return wanted
+
+
+def id_filter(name: str, text: str | None, prefix: str) -> str | None:
+    """The id in this filter; None for none. Raises `InvalidFilter` for what no row can have: an empty list would hide
+    the slip."""
+    if not text:
+        return None
+    if not is_id(text, prefix):
+        raise InvalidFilter(f"{name} must be an id of ours: {prefix}_ and 26 letters and digits.")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +71,13 @@ async def transaction_filter(session: AsyncSession, asked: Asked, user_id: str |
         raise InvalidFilter("The period is empty: `to` comes before `from`. Swap the two.")
     return TransactionFilter(
         user_id=user_id,
-        statuses=_statuses(asked.status),
+        statuses=status_filter(asked.status, STATUSES),
         since=since,
         before=before,
         plan_id=await _plan_id(session, asked.plan),
         currency=_currency(asked.currency),
         named=_named(asked.named),
     )
-
-
-def _statuses(given: Sequence[str]) -> frozenset[str]:
-    wanted = frozenset(text for text in given if text)
-    unknown = wanted - set(STATUSES)
-    if unknown:
-        raise InvalidFilter(f"status must be one of {', '.join(STATUSES)}; repeat it for several.")
-    return wanted
 
 
 def _moment(name: str, text: str | None, *, whole_day: bool = False) -> datetime | None:

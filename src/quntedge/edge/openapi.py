@@ -66,8 +66,8 @@ class Problem(BaseModel):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error answers of a route, for its `responses=`."""
-    return {status: _problem_answer(status) for status in sorted({*statuses, 429})}
+    """The error answers of a route, for its `responses=`. Any address can be nonsense, and any be called too often."""
+    return {status: _problem_answer(status) for status in sorted({*statuses, 400, 429})}
 
 
 def _problem_answer(status: int) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _problem_answer(status: int) -> dict[str, Any]:
 
 def problem_answers(*statuses: int) -> dict[str, dict[str, Any]]:
     """The same for hand-written operations of bare routes."""
-    return {str(status): _problem_answer(status) for status in sorted({*statuses, 429})}
+    return {str(status): _problem_answer(status) for status in sorted({*statuses, 400, 429})}
 
 
 def describe(app: FastAPI, bare: Sequence[BareRoute]) -> dict[str, Any]:

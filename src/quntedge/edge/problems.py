@@ -1,7 +1,7 @@
 """Every error becomes an answer here: a problem document for programs, a page for people."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import psycopg
@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from quntedge.edge.errors import DatabaseUnavailable, InternalError, InvalidBody, InvalidJson
+from quntedge.edge.errors import DatabaseUnavailable, InternalError, InvalidBody
 from quntedge.edge.info import info_of
+from quntedge.edge.malformed import explained
 from quntedge.gateway.errors import GatewayError
 from quntedge.kit import errors
-from quntedge.kit.errors import PROBLEM_CONTENT_TYPE, FieldError, QuntedgeError, problem
+from quntedge.kit.errors import PROBLEM_CONTENT_TYPE, QuntedgeError, problem
 from quntedge.kit.logging import get_logger
 
 log = get_logger(__name__)
@@ -95,7 +96,7 @@ def translate(error: Exception) -> QuntedgeError:
         case QuntedgeError():
             return error
         case RequestValidationError():
-            return _validation(error)
+            return explained(error)
         case HTTPException():
             return _http(error)
         case _ if _is_database_trouble(error):
@@ -127,33 +128,6 @@ def _gateway(error: GatewayError) -> QuntedgeError:
         else "The payment provider does not answer for the moment. Try again shortly."
     )
     return shown(detail)
-
-
-def _validation(error: RequestValidationError) -> QuntedgeError:
-    found = error.errors()
-    if any(item["type"] == "json_invalid" for item in found):
-        return InvalidJson("The body could not be read as JSON. Send one JSON object in UTF-8.")
-    fields: list[FieldError] = [{"field": _field(item["loc"]), "message": _message(item)} for item in found[:20]]
-    return errors.Malformed(
-        "; ".join(f"{item['field']}: {item['message']}" for item in fields[:3]) or "", errors=fields
-    )
-
-
-def _field(location: Sequence[str | int]) -> str:
-    # The first part says where it was (body, query, header, path); a body's own path is clear without it.
-    parts = [str(part)[:64] for part in location]
-    return ".".join(parts[1:] if len(parts) > 1 and parts[0] in ("body", "query", "path", "header") else parts)
-
-
-def _message(item: Mapping[str, Any]) -> str:
-    kind = str(item["type"])
-    if kind == "missing":
-        return "this is required"
-    if kind == "extra_forbidden":
-        return "there is no such field"
-    if kind in ("model_attributes_type", "dict_type"):
-        return "this must be a JSON object, sent with Content-Type: application/json"
-    return str(item["msg"])
 
 
 def _http(error: HTTPException) -> QuntedgeError:

@@ -68,7 +68,7 @@ async def transaction(session: AsyncSession, user_id: str, transaction_id: str) 
 async def invoices(session: AsyncSession, user_id: str, cursor: str | None, limit: int) -> Page[Invoice]:
     """Invoices, newest first. Raises `InvalidCursor`."""
     query = select(Invoice).where(Invoice.user_id == user_id)
-    rows = await _newest_first(session, query, Invoice.issued_at, Invoice.id, cursor, limit)
+    rows = await _newest_first(session, query, Invoice.issued_at, Invoice.id, cursor, limit, "inv")
     return Page.cut(rows, limit, lambda row: (row.issued_at, row.id))
 
 
@@ -81,7 +81,7 @@ async def invoice(session: AsyncSession, user_id: str, invoice_id: str) -> Invoi
 async def credit_notes(session: AsyncSession, user_id: str, cursor: str | None, limit: int) -> Page[CreditNote]:
     """Credit notes, newest first. Raises `InvalidCursor`."""
     query = select(CreditNote).where(CreditNote.user_id == user_id)
-    rows = await _newest_first(session, query, CreditNote.issued_at, CreditNote.id, cursor, limit)
+    rows = await _newest_first(session, query, CreditNote.issued_at, CreditNote.id, cursor, limit, "crn")
     return Page.cut(rows, limit, lambda row: (row.issued_at, row.id))
 
 
@@ -95,7 +95,7 @@ async def refunds(session: AsyncSession, user_id: str, cursor: str | None, limit
     """Refunds, newest first, those left out that are (still) our own affair. Raises `InvalidCursor`."""
     theirs = Refund.whop_refund_id.is_not(None) | Refund.status.in_(SENT) | Refund.refund_request_id.is_not(None)
     query = select(Refund).where(Refund.user_id == user_id, theirs)
-    rows = await _newest_first(session, query, Refund.occurred_at, Refund.id, cursor, limit)
+    rows = await _newest_first(session, query, Refund.occurred_at, Refund.id, cursor, limit, "ref")
     return Page.cut(rows, limit, lambda row: (row.occurred_at, row.id))
 
 
@@ -105,7 +105,7 @@ async def subscription_events(
     """The history of all subscriptions of a user, newest first. Raises `InvalidCursor`."""
     own = select(Subscription.id).where(Subscription.user_id == user_id)
     query = select(SubscriptionEvent).where(SubscriptionEvent.subscription_id.in_(own))
-    rows = await _newest_first(session, query, SubscriptionEvent.at, SubscriptionEvent.id, cursor, limit)
+    rows = await _newest_first(session, query, SubscriptionEvent.at, SubscriptionEvent.id, cursor, limit, "sev")
     return Page.cut(rows, limit, lambda row: (row.at, row.id))
 
 
@@ -116,10 +116,14 @@ async def _newest_first(
     id_: InstrumentedAttribute[str],
     cursor: str | None,
     limit: int,
+    prefix: str,
 ) -> Sequence[Row]:
-    """The rows after the cursor, one more than the limit, so that it shows whether there is another page."""
+    """The rows after the cursor, one more than the limit, so that it shows whether there is another page.
+
+    `prefix` is that of their ids.
+    """
     if cursor is not None:
-        query = query.where(tuple_(at, id_) < tuple_(*decode_cursor(cursor)))
+        query = query.where(tuple_(at, id_) < tuple_(*decode_cursor(cursor, prefix)))
     return (await session.scalars(query.order_by(at.desc(), id_.desc()).limit(limit + 1))).all()
 
 

@@ -130,6 +130,8 @@ class PaymentSnapshot:
     tax: Money | None = None
     tax_behavior: str | None = None
     refunded: Money | None = None
+    refunded_elsewhere: bool = False
+    """Something was given back, told in the currency it settled in only: the refunds themselves tell how much."""
     net: Money | None = None
     attempt_failed: bool = False
     payments_failed: int = 0
@@ -157,6 +159,9 @@ class RefundSnapshot:
     status: RefundStatus
     raw_status: str
     amount: Money
+    """As it settled. `in_currency` tells what went back of a payment."""
+    moved: Money | None = None
+    """What the processor moved, where that is told as well."""
     payment_id: str | None = None
     membership_id: str | None = None
     reason: str | None = None
@@ -166,6 +171,12 @@ class RefundSnapshot:
     updated_at: datetime | None = None
     shape: Shape = "native"
     warnings: tuple[str, ...] = ()
+
+    def in_currency(self, currency: str) -> Money:
+        """What was given back, in the payment's currency where the gateway tells that, else as it settled."""
+        if self.moved is not None and self.amount.currency != currency == self.moved.currency:
+            return self.moved
+        return self.amount
 
 
 @dataclass(frozen=True, slots=True)

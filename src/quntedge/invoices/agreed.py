@@ -1,4 +1,4 @@
-"""What was agreed to come off a charge: by a promotion, or for time that was paid already.
+"""What was agreed to come off a charge: by a promotion, by an offer to stay, or for time that was paid already.
 
 Asked only about payments that something was taken off; a plain renewal costs nothing here.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import or_, select
 
+from quntedge.cancellations.models import SaveOfferOutcome
 from quntedge.kit.money import Money
 from quntedge.plan_changes.lines import Line as ChangeLine
 from quntedge.plan_changes.lines import deductions
@@ -18,6 +19,7 @@ from quntedge.pricing.rules import Label, Line, LineKind, price_of
 from quntedge.pricing.told import Told
 from quntedge.promotions.models import Promotion, PromotionCode, PromotionReservation
 from quntedge.storage.unit_of_work import UnitOfWork
+from quntedge.subscriptions.models import SubscriptionMembership
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Lowered:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What was to come off, and what the lines say in the invoice's language. `by` is `promotion` or `plan_change`."""
+    """What was to come off, and what the lines say in the invoice's language. `by` is `promotion`, `plan_change` or
+    `save_offer`."""
 
     by: str
     lines: tuple[Line, ...]
@@ -46,7 +49,8 @@ async def agreed(unit: UnitOfWork, lowered: Sequence[Lowered]) -> dict[str, Agre
     if not lowered:
         return {}
     found = await _plan_changes(unit, lowered)
-    return found | await _promotions(unit, [one for one in lowered if one.promo_id and one.invoice_id not in found])
+    found |= await _promotions(unit, [one for one in lowered if one.promo_id and one.invoice_id not in found])
+    return found | await _offers(unit, [one for one in lowered if one.promo_id and one.invoice_id not in found])
 
 
 async def _plan_changes(unit: UnitOfWork, lowered: Sequence[Lowered]) -> dict[str, Agreed]:
@@ -122,11 +126,37 @@ async def _promotions(unit: UnitOfWork, lowered: Sequence[Lowered]) -> dict[str,
     return found
 
 
+async def _offers(unit: UnitOfWork, lowered: Sequence[Lowered]) -> dict[str, Agreed]:
+    """Accepted offers to stay. A membership has one promo code at most, so one that we know of by nothing else is the
+    offer's. The gateway reckons, and rounds: what it took off is what was agreed."""
+    memberships = sorted({one.membership_id for one in lowered if one.membership_id})
+    if not memberships:
+        return {}
+    rows = await unit.session.execute(
+        select(SaveOfferOutcome.whop_membership_id, SaveOfferOutcome.percent_bp)
+        .join(SubscriptionMembership, SubscriptionMembership.subscription_id == SaveOfferOutcome.subscription_id)
+        .where(
+            SubscriptionMembership.whop_membership_id.in_(memberships),
+            SaveOfferOutcome.whop_membership_id == SubscriptionMembership.whop_membership_id,
+            SaveOfferOutcome.kind == "discount",
+            SaveOfferOutcome.state == "accepted",
+        )
+    )
+    shares = {row.whop_membership_id: row.percent_bp for row in rows}
+    found = {}
+    for one in lowered:
+        if one.membership_id in shares:
+            share = shares[one.membership_id]
+            line = Line(LineKind.DISCOUNT, Label.STAY_OFFER, one.told.change, percent_bp=share)
+            found[one.invoice_id] = _said((line,), one.language, by="save_offer")
+    return found
+
+
 def of_promotion(price: Money, held: PromotionReservation, code: str, language: str) -> Agreed:
     """What a code takes off a price: the lines that the preview of the purchase had."""
     item = Line(LineKind.PLAN, Label.PLAN, price)
     return _said(price_of(item, discount=held.promised(code)).lines[1:], language)
 
 
-def _said(lines: tuple[Line, ...], language: str) -> Agreed:
-    return Agreed("promotion", lines, tuple(line_text(line, language) for line in lines))
+def _said(lines: tuple[Line, ...], language: str, *, by: str = "promotion") -> Agreed:
+    return Agreed(by, lines, tuple(line_text(line, language) for line in lines))

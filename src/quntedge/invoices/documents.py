@@ -76,10 +76,15 @@ class Document:
         return next((line.tax_basis_points or 0 for line in self.lines if line.kind == "tax"), 0)
 
     @property
+    def is_taxed(self) -> bool:
+        """Whether tax is charged, or credited; the tax in a few cents may well be none."""
+        return any(line.kind == "tax" for line in self.lines)
+
+    @property
     def reverse_charge(self) -> bool:
         """Whether the buyer owes the tax: both have numbers of the EU, of different countries, and none was charged."""
         seller, buyer = self.seller.vat_id, self.buyer.vat_id
-        if self.tax or seller is None or buyer is None:
+        if self.is_taxed or seller is None or buyer is None:
             return False
         return is_european(seller) and is_european(buyer) and seller[:2] != buyer[:2]
 

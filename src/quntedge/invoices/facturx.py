@@ -35,6 +35,8 @@ _MEANS = "1"
 _PIECE = "C62"
 _DAY = "102"
 _CENT = Decimal("0.01")
+_SLACK = Decimal("0.9")
+_FINEST = Decimal("0.000000001")
 
 
 class Profile(Enum):
@@ -47,6 +49,12 @@ class Profile(Enum):
     def level(self) -> str:
         """The conformance level as the PDF's metadata say it."""
         return self.value[0]
+
+    @property
+    def relationship(self) -> str:
+        """What the XML is to the page (Factur-X 1.0, 6.2.2): the same invoice for machines, or, where it tells less
+        than an invoice does, data about it."""
+        return "alternative" if self is Profile.EN16931 else "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +111,29 @@ def _fits(amount: Money) -> bool:
 def _is_complete(document: Document) -> bool:
     """Whether everything is known that EN 16931 demands: where the buyer is, and by what the seller is known."""
     seller = document.seller
-    known = seller.vat_id is not None or (seller.registration is not None and not document.tax)
+    known = seller.vat_id is not None or (seller.registration is not None and not document.is_taxed)
     return known and document.buyer.country is not None
 
 
 def _tax_of(document: Document) -> _Tax:
     text = words(document.language)
-    if document.tax:
-        return _Tax("S", f"{Decimal(document.tax_basis_points) / 100:.2f}")
+    if document.is_taxed:
+        return _Tax("S", _percent(document))
     if document.reverse_charge:
         return _Tax("AE", "0.00", text["reverse_charge"], "VATEX-EU-AE")
     reason = document.seller.note or text["untaxed"]
     if document.seller.vat_id is None:
         return _Tax("O", None, reason, "VATEX-EU-O")
     return _Tax("E", "0.00", reason)
+
+
+def _percent(document: Document) -> str:
+    """The rate. Where hundredths of a percent are too coarse to lead to the tax within one whole unit of the currency,
+    which BR-CO-17 and BR-S-09 ask for, with as many decimals as it takes."""
+    rate, net, tax = Decimal(document.tax_basis_points) / 100, document.net.to_major(), document.tax.to_major()
+    if abs(net * rate / 100 - tax) < _SLACK:
+        return f"{rate:.2f}"
+    return f"{(tax * 100 / net).quantize(_FINEST):f}"
 
 
 def _items(document: Document) -> list[Line]:

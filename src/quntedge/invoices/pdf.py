@@ -1,9 +1,13 @@
-"""Documents as PDF/A-3 files with the structured data inside. The same document gives the same bytes."""
+"""Documents as PDF/A-3 files with the structured data inside, tagged so that they can be read aloud (PDF/UA-1).
+
+The same document gives the same bytes.
+"""
 
 import asyncio
 import json
 import re
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -28,7 +32,7 @@ _HERE = Path(__file__).parent
 FONTS = tuple(sorted((_HERE / "fonts").glob("*.ttf")))
 _TEMPLATE = _HERE / "templates" / "document.typ"
 _MARK = _HERE / "templates" / "logo.svg"
-_STANDARD: Final = "a-3b"
+_STANDARDS: Final = ("a-3a", "ua-1")
 # Where the postcode stands behind the city.
 _CITY_FIRST = frozenset("AU BD CA GB GG IE IM IN JE KE MT NZ PH PK SG TH US ZA".split())
 # What a line says, and in parentheses how it came about.
@@ -40,8 +44,11 @@ log = get_logger(__name__)
 class PdfMaker:
     """Compiles documents, one after the other in a thread of its own: a page takes milliseconds, not the event loop."""
 
-    def __init__(self) -> None:
-        self._glyphs = Glyphs(list(FONTS))
+    def __init__(self, fonts: Sequence[Path] = ()) -> None:
+        """`fonts` are files to look into for characters that our own fonts lack."""
+        self._fonts = tuple(fonts)
+        self._glyphs = Glyphs(FONTS)
+        self._all_glyphs = Glyphs(FONTS, fonts) if fonts else self._glyphs
         self._mark = logo_of(_MARK.read_bytes())
         self._compiler: typst.Compiler | None = None
         self._lock = threading.Lock()
@@ -59,18 +66,27 @@ class PdfMaker:
         """The document as a file, made here and now. Raises `DocumentFailed`."""
         told = structured(document)
         try:
-            return self._compile(document, told)
+            return self._with_all_fonts(document, told)
         except (typst.TypstError, UnexpectedPdf) as error:
             log.exception("invoice.document_failed", number=document.number)
             raise DocumentFailed("Try again later; if it fails again, write to us.") from error
 
-    def _compile(self, document: Document, told: Structured | None) -> bytes:
-        inputs = {"document": json.dumps(self._content(document, told), ensure_ascii=False)}
+    def _with_all_fonts(self, document: Document, told: Structured | None) -> bytes:
+        if self._fonts:
+            try:
+                return self._compile(document, told, self._all_glyphs)
+            except typst.TypstError:
+                # A font that promises more than it has must not keep an invoice back: ours are known to do.
+                log.exception("invoice.font_failed", number=document.number)
+        return self._compile(document, told, self._glyphs)
+
+    def _compile(self, document: Document, told: Structured | None, glyphs: Glyphs) -> bytes:
+        inputs = {"document": json.dumps(_inputs(document, told, glyphs, self._mark), ensure_ascii=False)}
         with self._lock:
             made = self._held().compile(
                 format="pdf",
                 sys_inputs=inputs,
-                pdf_standards=[_STANDARD],
+                pdf_standards=list(_STANDARDS),
                 timestamp=datetime.combine(document.issued_on, time(), UTC),
             )
         if not isinstance(made, bytes):
@@ -83,38 +99,40 @@ class PdfMaker:
             return
         # A PNG by itself: inside of an SVG a damaged one would be left out without a word.
         content = json.dumps(list(logo.content))
-        page = f'#image(bytes(json(bytes(sys.inputs.content))), format: "{logo.format}")'
+        # The title and the description are what the standards ask for, whatever is drawn.
+        drawn = f'image(bytes(json(bytes(sys.inputs.content))), format: "{logo.format}", alt: "Logo")'
+        page = f'#set document(title: "Logo")\n#{drawn}'
         compiler = typst.Compiler(input=page.encode(), ignore_system_fonts=True)
         try:
-            compiler.compile(format="pdf", sys_inputs={"content": content}, pdf_standards=[_STANDARD])
+            compiler.compile(format="pdf", sys_inputs={"content": content}, pdf_standards=list(_STANDARDS))
         except typst.TypstError as error:
             raise UnusableLogo("it cannot be drawn: the file is damaged.") from error
 
     def _held(self) -> typst.Compiler:
         """The compiler, with the template and the fonts read once; made with the first document."""
         if self._compiler is None:
-            fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[_HERE / "fonts"])
+            places = [_HERE / "fonts", *sorted({font.parent for font in self._fonts})]
+            fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=places)
             self._compiler = typst.Compiler(
                 input=_TEMPLATE, root=_TEMPLATE.parent, font_paths=fonts, ignore_system_fonts=True
             )
         return self._compiler
 
-    def _content(self, document: Document, told: Structured | None) -> dict[str, Any]:
-        """What the template reads; all text is made of characters that the fonts have."""
-        content = _content(document)
-        shown: dict[str, Any] = self._shown(content)
-        return shown | {
-            "logo": _logo(document.logo or self._mark),
-            "structured": None if told is None else told.xml.decode(),
-            "date": content["date"],
-        }
 
-    def _shown(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._glyphs.shown(value)
-        if isinstance(value, dict):
-            return {name: self._shown(part) for name, part in value.items()}
-        return [self._shown(part) for part in value] if isinstance(value, list) else value
+def _inputs(document: Document, told: Structured | None, glyphs: Glyphs, mark: Logo) -> dict[str, Any]:
+    """What the template reads; all text is made of characters that the fonts have."""
+    content = _content(document)
+    shown: dict[str, Any] = _shown(content, glyphs)
+    attached = None if told is None else {"xml": told.xml.decode(), "relationship": told.profile.relationship}
+    return shown | {"logo": _logo(document.logo or mark), "structured": attached, "date": content["date"]}
+
+
+def _shown(value: Any, glyphs: Glyphs) -> Any:
+    if isinstance(value, str):
+        return glyphs.shown(value)
+    if isinstance(value, dict):
+        return {name: _shown(part, glyphs) for name, part in value.items()}
+    return [_shown(part, glyphs) for part in value] if isinstance(value, list) else value
 
 
 def _logo(logo: Logo) -> dict[str, Any] | None:

@@ -228,6 +228,10 @@ def _from_payment(fact: PaymentRecorded, held: Row[Any] | None, now: datetime) -
     if held is not None:
         status = rules.merged_status(held.status, status)
     settled = status in rules.SETTLED
+    if row["number"] is None:
+        # What an explicit invoice was taken to be about was found out by its customer; the payment knows.
+        known = {"subscription_id": fact.subscription_id, "plan_id": fact.plan_id}
+        row |= {name: value for name, value in known.items() if value is not None}
     row |= {
         "subscription_id": row["subscription_id"] or fact.subscription_id,
         "transaction_id": row["transaction_id"] or fact.transaction_id,
@@ -264,6 +268,9 @@ def _from_gateway(
     status = rules.merged_status(held.status, incoming) if held is not None else incoming
     total = snapshot.total
     if held is None and total is None:
+        return "reread", None
+    if status in rules.SETTLED and row["transaction_id"] is None and snapshot.payment_id and not item.from_gateway:
+        # It gets its number for good, and its tax is told by the payment it names alone: that is to be known first.
         return "reread", None
     issued_at = snapshot.created_at or now
     row |= {

@@ -31,7 +31,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "paid_in_full": "Paid in full on {date}. Nothing is due.",
             "corrects": "This credit note corrects invoice {number} of {date}.",
             "cancels": "The refund did not go through. This document cancels credit note {credit_number}: invoice "
-            "{number} of {date} stands again by this amount.",
+            "{number} of {date} stands again by this amount, which has been paid.",
             "reverse_charge": "Reverse charge: VAT is to be accounted for by the recipient.",
             "untaxed": "No tax is charged.",
             "page": "Page {page} of {pages}",
@@ -63,7 +63,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "paid_in_full": "Payée intégralement le {date}. Aucun montant n’est dû.",
             "corrects": "Cet avoir corrige la facture {number} du {date}.",
             "cancels": "Le remboursement n’a pas abouti. Ce document annule l’avoir {credit_number} : la facture "
-            "{number} du {date} est de nouveau due pour ce montant.",
+            "{number} du {date} vaut de nouveau pour ce montant, qui a déjà été payé.",
             "reverse_charge": "Autoliquidation : la TVA est due par le preneur.",
             "untaxed": "Aucune taxe n’est facturée.",
             "page": "Page {page} sur {pages}",

@@ -93,8 +93,8 @@ class KeyRing:
     """The master keys: the first wraps, all of them unwrap, the last (oldest) derives.
 
     To rotate, put a new key in front and keep the old ones; what they wrapped still opens, and wrapping it anew moves
-    it to the current key. The oldest key stays the default for :meth:`derive`, so that derived keys (blind indexes)
-    survive a rotation.
+    it to the current key. What is derived is gone with the key it was derived from: where it must outlive that one, it
+    is derived once and wrapped like other keys from then on.
     """
 
     def __init__(self, keys: dict[str, bytes]) -> None:

@@ -65,11 +65,15 @@ WEBHOOK_ENDPOINT_HEALTHY = Gauge(
 )
 WEBHOOK_ENDPOINT_HEALTHY.set(float("nan"))
 MAILS = Counter("quntedge_mails", "Mails by what became of them.", ["outcome"], registry=REGISTRY)
+JOBS_FAILED = Gauge("quntedge_jobs_failed", "Jobs that failed for good in the last 90 days, now.", registry=REGISTRY)
 TRIAL_SIGNALS = Counter(
     "quntedge_trial_signals", "Signs that somebody tries a trial more than once, by kind.", ["kind"], registry=REGISTRY
 )
 DISPUTE_ALARMS = Counter(
     "quntedge_dispute_alarms", "Alarms about contested payments that were raised, by kind.", ["kind"], registry=REGISTRY
+)
+NEEDS_ATTENTION = Gauge(
+    "quntedge_needs_attention", "Things that go on no further without a person, now.", ["kind"], registry=REGISTRY
 )
 DISPUTES_OPEN = Gauge("quntedge_disputes_open", "Disputes and inquiries nobody has ruled upon, now.", registry=REGISTRY)
 DISPUTES_DUE_SOON = Gauge(
@@ -85,3 +89,16 @@ AUDIT_UNSEALED_OLDEST = Gauge(
 DISPUTE_ALARMS_OPEN = Gauge(
     "quntedge_dispute_alarms_open", "Alarms about contested payments that nobody has resolved, now.", registry=REGISTRY
 )
+
+COUNTED_IN_THE_DATABASE = (
+    *(WEBHOOKS_WAITING, WEBHOOK_OLDEST, WEBHOOKS_DEAD, WEBHOOKS_QUARANTINED),
+    *(DISPUTES_OPEN, DISPUTES_DUE_SOON, DISPUTE_ALARMS_OPEN, AUDIT_UNSEALED_OLDEST, JOBS_FAILED),
+)
+"""Gauges that are measured when somebody asks. Where they cannot be they say NaN: not known."""
+
+
+def forget_the_database() -> None:
+    """Says of everything that is counted in the database that it is not known."""
+    for gauge in COUNTED_IN_THE_DATABASE:
+        gauge.set(float("nan"))
+    NEEDS_ATTENTION.clear()

@@ -63,8 +63,11 @@ def encode_cursor(at: datetime, id: str) -> str:
     return base64.urlsafe_b64encode(content.encode("ascii")).rstrip(b"=").decode("ascii")
 
 
-def decode_cursor(text: str) -> tuple[datetime, str]:
-    """Return the (time, id) in a cursor. Raises InvalidCursor for anything encode_cursor did not make."""
+def decode_cursor(text: str, prefix: str | None = None) -> tuple[datetime, str]:
+    """Return the (time, id) in a cursor. Raises InvalidCursor for anything encode_cursor did not make.
+
+    With the ``prefix`` of the listed rows' ids, the cursor of another list is refused as well.
+    """
     refusal = "The cursor is not one we gave out; leave it out to start from the first page."
     if len(text) > _MAX_CURSOR_CHARS:
         raise InvalidCursor(refusal)
@@ -79,6 +82,8 @@ def decode_cursor(text: str) -> tuple[datetime, str]:
     # Base64 and leading zeros allow several spellings of one cursor; only ours is accepted.
     if encode_cursor(at, id) != text:
         raise InvalidCursor(refusal)
+    if prefix is not None and not id.startswith(f"{prefix}_"):
+        raise InvalidCursor("The cursor is one of another list; leave it out to start from the first page.")
     return at, id
 
 

@@ -33,7 +33,8 @@ class LedgerEntry(Base):
     __tablename__ = "ledger_entry"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('payment', 'fee', 'refund', 'dispute', 'payout', 'rounding', 'adjustment')", name="kind"
+            "kind IN ('payment', 'fee', 'refund', 'dispute', 'payout', 'rounding', 'conversion', 'adjustment')",
+            name="kind",
         ),
         CheckConstraint("sequence >= 0", name="sequence"),
         CheckConstraint("line_count BETWEEN 2 AND 100", name="line_count"),

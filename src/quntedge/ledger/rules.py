@@ -18,6 +18,7 @@ class Account(StrEnum):
     BANK = "bank"
     DISPUTED_FUNDS = "disputed_funds"
     SUSPENSE = "suspense"
+    CONVERSION = "conversion"
     TAX_PAYABLE = "tax_payable"
     TAX_REMITTED = "tax_remitted"
     REVENUE = "revenue"
@@ -65,6 +66,7 @@ CHART: Mapping[Account, AccountFacts] = MappingProxyType(
         Account.BANK: AccountFacts(*_ASSET, "Arrived at the bank"),
         Account.DISPUTED_FUNDS: AccountFacts(*_ASSET, "Held back until a dispute is decided"),
         Account.SUSPENSE: AccountFacts(*_ASSET, "Differences nobody has explained yet"),
+        Account.CONVERSION: AccountFacts(*_ASSET, "Exchanged by the gateway between currencies"),
         Account.TAX_PAYABLE: AccountFacts(AccountKind.LIABILITY, Side.CREDIT, "Tax collected from customers"),
         Account.TAX_REMITTED: AccountFacts(AccountKind.LIABILITY, Side.DEBIT, "Tax the gateway has passed on"),
         Account.REVENUE: AccountFacts(AccountKind.INCOME, Side.CREDIT, "Sales without tax, after discounts"),
@@ -88,6 +90,7 @@ class EntryKind(StrEnum):
     DISPUTE = "dispute"
     PAYOUT = "payout"
     ROUNDING = "rounding"
+    CONVERSION = "conversion"
     ADJUSTMENT = "adjustment"
 
 

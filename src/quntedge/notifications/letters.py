@@ -20,6 +20,7 @@ from quntedge.notifications.refunds import went_back_after_all
 from quntedge.notifications.rules import Kind, ended_on, renewed_until
 from quntedge.payments.models import PaymentTransaction
 from quntedge.payments.rules import is_paid
+from quntedge.plan_changes.lines import Line
 from quntedge.storage.vault import Vault
 from quntedge.subscriptions.models import Subscription
 from quntedge.trials.models import Trial
@@ -55,6 +56,8 @@ class Letter:
     grace_until: datetime | None
     invoice_number: str | None
     decline_class: str | None
+    time_zone: str | None = None
+    """Whose days the days in it are; None for somebody who has not told."""
     moot: str | None = None
     credit_note_number: str | None = None
     credit_cancelled: bool = False
@@ -76,7 +79,7 @@ class Letter:
     starts_at: datetime | None = None
     old_amount: Money | None = None
     """What the amount takes the place of."""
-    calculation: str | None = None
+    calculation: tuple[Line, ...] | None = None
     """How an amount came about, a line each."""
     card: str | None = None
     """A saved card, as far as it may be shown; it is valid to the end of the month `card_expires`, like `04/2030`."""
@@ -113,6 +116,7 @@ async def compose(session: AsyncSession, vault: Vault, mail: Claimed) -> Letter:
         to=person.email if person else None,
         name=person.name if person else None,
         locale=person.locale if person else "en",
+        time_zone=person.time_zone if person else None,
         plan_name=plan.name if plan else None,
         amount=amount,
         period_end=_period_end(mail, subscription),
@@ -137,7 +141,7 @@ async def compose(session: AsyncSession, vault: Vault, mail: Claimed) -> Letter:
         old_plan_name=await old_plan_of(session, params),
         starts_at=_moment(params.get("starts_at")),
         old_amount=_stated_amount(params, "old_amount_minor"),
-        calculation=await calculation_of(session, params, person.locale if person else "en"),
+        calculation=await calculation_of(session, params),
         card=card_of(params),
         card_expires=params.get("expires"),
     )

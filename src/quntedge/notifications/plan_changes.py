@@ -10,7 +10,7 @@ from quntedge.catalog import queries as catalog
 from quntedge.notifications.causes import Cause
 from quntedge.notifications.rules import Kind
 from quntedge.plan_changes.events import PlanChangeNews, Stage
-from quntedge.plan_changes.lines import Line, line_text
+from quntedge.plan_changes.lines import Line
 from quntedge.plan_changes.models import PlanChange
 from quntedge.plan_migrations.events import NewTermsAnnounced, NewTermsWithdrawn
 
@@ -94,14 +94,13 @@ async def old_plan_of(session: AsyncSession, params: Mapping[str, Any]) -> str |
     return found[plan_id].name if plan_id in found else None
 
 
-async def calculation_of(session: AsyncSession, params: Mapping[str, Any], locale: str) -> str | None:
-    """How the amount of a change came about: a text of one line for each of its lines; None where there is no sum."""
+async def calculation_of(session: AsyncSession, params: Mapping[str, Any]) -> tuple[Line, ...] | None:
+    """How the amount of a change came about; None where there is no sum."""
     change_id = params.get("change_id")
     change = None if change_id is None else await session.get(PlanChange, change_id)
     if change is None or change.moment != "now":
         return None
-    lines = [Line.from_json(line) for line in change.lines]
-    return "\n".join(f"{line_text(line, locale)}: {line.amount.format(locale)}" for line in lines)
+    return tuple(Line.from_json(line) for line in change.lines)
 
 
 def _iso(moment: datetime | None) -> str | None:

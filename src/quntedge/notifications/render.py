@@ -9,12 +9,13 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from jinja2 import Template, TemplateError
 
 from quntedge.invoices.library import PdfFile
-from quntedge.kit.dates import day, instant
+from quntedge.kit.dates import at_home, day, instant, zone_of
 from quntedge.kit.money import Money
 from quntedge.notifications.dispute_words import reason_words
 from quntedge.notifications.letters import Letter
@@ -23,7 +24,8 @@ from quntedge.notifications.samples import Sample, samples
 from quntedge.notifications.sandbox import Fault, check, environment, fault_of
 from quntedge.notifications.wording import PARTS, Wording, packaged
 from quntedge.notifications.words import LANGUAGES, decline_reason
-from quntedge.settings import ConfigurationError
+from quntedge.plan_changes.lines import line_text
+from quntedge.settings import ConfigurationError, Settings
 
 KIND_HEADER = "X-Notification-Kind"
 # Line ends of every kind, other control characters, and those that turn the direction of writing.
@@ -72,8 +74,12 @@ class Words:
 class MailRenderer:
     """Puts letters into words, English or French."""
 
-    def __init__(self, sender: Sender, *, product_name: str, support_email: str, base_url: str) -> None:
+    def __init__(
+        self, sender: Sender, *, product_name: str, support_email: str, base_url: str, default_zone: str = "UTC"
+    ) -> None:
+        """`default_zone` is where readers live who have not told (an IANA name)."""
         self.sender = sender
+        self._default_zone = default_zone
         self._everywhere = {
             "product_name": one_line(product_name),
             "support_email": one_line(support_email),
@@ -105,6 +111,8 @@ class MailRenderer:
         message = EmailMessage(policy=SMTP)
         message["From"] = Address(self.sender.name, addr_spec=self.sender.address)
         message["To"] = _recipient(letter)
+        # The mails ask for answers; their sender may be an address that nobody reads.
+        message["Reply-To"] = self._everywhere["support_email"]
         message["Subject"] = words.subject
         message["Date"] = format_datetime(now)
         message["Message-ID"] = f"<{letter.id}@{self.sender.host}>"
@@ -157,32 +165,38 @@ class MailRenderer:
 
     def _context(self, letter: Letter, spoken: str) -> dict[str, str | bool | None]:
         regional = _regional(letter.locale, spoken)
+        zone = zone_of(letter.time_zone, self._default_zone)
+
+        def day_of(moment: datetime | None) -> str | None:
+            """The day that it is then where the reader lives."""
+            return None if moment is None else day(at_home(moment, zone), regional)
+
         return self._everywhere | {
             "name": _line_or_none(letter.name),
             "plan_name": _line_or_none(letter.plan_name) or self._everywhere["product_name"],
             "amount": _money(letter.amount, regional),
-            "period_end": _date(letter.period_end, regional),
-            "grace_until": _date(letter.grace_until, regional),
+            "period_end": day_of(letter.period_end),
+            "grace_until": day_of(letter.grace_until),
             "invoice_number": _line_or_none(letter.invoice_number),
             "credit_note_number": _line_or_none(letter.credit_note_number),
             "credit_cancelled": letter.credit_cancelled,
-            "resume_at": _date(letter.resume_at, regional),
-            "access_until": _date(letter.access_until, regional),
-            "charge_at": _date(letter.charge_at, regional),
+            "resume_at": day_of(letter.resume_at),
+            "access_until": day_of(letter.access_until),
+            "charge_at": day_of(letter.charge_at),
             "without_access": letter.without_access,
             "about_trial": letter.about_trial,
             "reason": decline_reason(letter.decline_class, spoken),
             "next_step": letter.next_step,
-            "next_try": _date(letter.next_try_at, regional),
-            "ends_on": _date(letter.ends_at, regional),
+            "next_try": day_of(letter.next_try_at),
+            "ends_on": day_of(letter.ends_at),
             "contract": _line_or_none(letter.contract),
             "statement_name": _line_or_none(letter.statement_name),
             "received_at": _instant(letter.received_at, regional),
             "refund": _money(letter.refund, regional),
             "old_plan_name": _line_or_none(letter.old_plan_name),
-            "starts_at": _date(letter.starts_at, regional),
+            "starts_at": day_of(letter.starts_at),
             "old_amount": _money(letter.old_amount, regional),
-            "calculation": letter.calculation,
+            "calculation": _calculation(letter, spoken, regional, zone),
             "card": _line_or_none(letter.card),
             "card_expires": _line_or_none(letter.card_expires),
             "dispute_id": _line_or_none(letter.dispute_id),
@@ -192,6 +206,17 @@ class MailRenderer:
             "days_left": None if letter.days_left is None else str(letter.days_left),
             "inquiry": letter.inquiry,
         }
+
+
+def renderer_for(settings: Settings) -> MailRenderer:
+    """Mails as this installation writes them. Raises `ConfigurationError` for a sender without an address."""
+    return MailRenderer(
+        Sender.parse(settings.mail_from),
+        product_name=settings.product_name,
+        support_email=settings.support_email,
+        base_url=settings.base_url,
+        default_zone=settings.time_zone,
+    )
 
 
 def _fault_in(part: str, template: Template, context: Mapping[str, Any], sample: Sample) -> Fault | None:
@@ -238,10 +263,12 @@ def _money(amount: Money | None, regional: str) -> str | None:
     return None if amount is None else amount.format(regional)
 
 
+def _calculation(letter: Letter, spoken: str, regional: str, zone: ZoneInfo) -> str | None:
+    """A line of text for each line of a sum; None where there is none."""
+    lines = (f"{line_text(line, spoken, zone)}: {line.amount.format(regional)}" for line in letter.calculation or ())
+    return "\n".join(lines) or None
+
+
 def _instant(moment: datetime | None, regional: str) -> str | None:
     """Day, time to the second, and time zone: proof of when something was received."""
     return None if moment is None else instant(moment, regional)
-
-
-def _date(moment: datetime | None, regional: str) -> str | None:
-    return None if moment is None else day(moment, regional)

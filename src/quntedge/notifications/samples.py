@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -11,10 +11,12 @@ from quntedge.kit.money import Money
 from quntedge.notifications.letters import Letter
 from quntedge.notifications.rules import Kind
 from quntedge.payments.rules import DeclineClass
+from quntedge.plan_changes.lines import Line, LineKind
 
 _DAY = datetime(2026, 10, 1, 12, 0, tzinfo=UTC)
+_MONTH = timedelta(days=30)
 _PRICE = Money(2900, "usd")
-_ADDRESSING = frozenset({"id", "kind", "to", "locale", "moot"})
+_ADDRESSING = frozenset({"id", "kind", "to", "locale", "time_zone", "moot"})
 _VALUES: Mapping[str, Any] = {
     "name": "Camille Martin",
     "plan_name": "Pro",
@@ -27,7 +29,19 @@ _VALUES: Mapping[str, Any] = {
     "old_plan_name": "Basic",
     "card": "Visa •••• 4242",
     "card_expires": "04/2030",
-    "calculation": "Basic: −11.60\nPro: 29.00",
+    "calculation": (
+        Line(LineKind.NEW_PLAN, _PRICE, plan="Pro", period_start=_DAY, period_end=_DAY + _MONTH, price=_PRICE),
+        Line(
+            LineKind.UNUSED_TIME,
+            Money(-1160, "usd"),
+            plan="Basic",
+            period_start=_DAY - _MONTH / 2,
+            period_end=_DAY + _MONTH / 2,
+            days_used=15,
+            days_left=15,
+            price=Money(2320, "usd"),
+        ),
+    ),
 }
 _ALTERNATIVES: Mapping[str, tuple[Any, ...]] = {
     "decline_class": tuple(kind.value for kind in DeclineClass),

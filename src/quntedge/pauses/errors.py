@@ -3,42 +3,49 @@
 from quntedge.kit.errors import Conflict, Malformed
 
 
-class NothingToPause(Conflict):
+class PauseImpossible(Conflict):
+    """The subscription is in a state in which it cannot be paused."""
+
+    code = "pause_impossible"
+    title = "The subscription cannot be paused at the moment"
+
+
+class NothingToPause(PauseImpossible):
     """The customer has no subscription that renews."""
 
     code = "nothing_to_pause"
     title = "There is nothing to pause"
 
 
-class PauseNotOffered(Conflict):
+class PauseNotOffered(PauseImpossible):
     """The plan cannot be paused."""
 
     code = "pause_not_offered"
     title = "This plan cannot be paused"
 
 
-class PauseInTrial(Conflict):
+class PauseInTrial(PauseImpossible):
     """A trial runs out whether or not it is used."""
 
     code = "pause_in_trial"
     title = "A trial cannot be paused"
 
 
-class PauseWhilePastDue(Conflict):
+class PauseWhilePastDue(PauseImpossible):
     """A payment is open; it has to be settled first."""
 
     code = "pause_while_past_due"
     title = "A payment is open"
 
 
-class PauseWhileCancelling(Conflict):
+class PauseWhileCancelling(PauseImpossible):
     """The subscription is set to end; that has to be undone first."""
 
     code = "pause_while_cancelling"
     title = "The subscription is set to end"
 
 
-class PauseWhileChanging(Conflict):
+class PauseWhileChanging(PauseImpossible):
     """Something else is being done to the subscription, or planned."""
 
     code = "pause_while_changing"
@@ -59,7 +66,7 @@ class NotPaused(Conflict):
     title = "The subscription is not paused"
 
 
-class PauseRefused(Conflict):
+class PauseRefused(PauseImpossible):
     """The payment provider did not allow it."""
 
     code = "pause_refused"

@@ -94,7 +94,7 @@ def _newest(wanted: TransactionFilter, cursor: str | None) -> Select[PaymentTran
     table = PaymentTransaction
     query = select(table).where(*wanted.conditions())
     if cursor is not None:
-        query = query.where(tuple_(table.occurred_at, table.id) < tuple_(*decode_cursor(cursor)))
+        query = query.where(tuple_(table.occurred_at, table.id) < tuple_(*decode_cursor(cursor, "txn")))
     return query.order_by(table.occurred_at.desc(), table.id.desc())
 
 

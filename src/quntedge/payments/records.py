@@ -9,6 +9,7 @@ from quntedge.gateway.port import PaymentSnapshot, PaymentStatus
 from quntedge.kit.money import Money
 from quntedge.payments import rules
 from quntedge.payments.rules import PaymentState
+from quntedge.pricing.told import taken_off
 
 _COLUMNS = (
     "status",
@@ -77,7 +78,7 @@ def state_from_snapshot(snapshot: PaymentSnapshot) -> PaymentState:
         refunded_minor=refunded,
         whop_member_id=snapshot.member_id,
         whop_promo_code_id=snapshot.promo_code_id,
-        discount_minor=rules.discount(subtotal, total, tax, snapshot.tax_behavior),
+        discount_minor=taken_off(subtotal, total, tax, snapshot.tax_behavior),
         presentment_minor=_minor(snapshot.presentment),
         presentment_currency=snapshot.presentment.currency if snapshot.presentment is not None else None,
         fee_minor=rules.fee(status, snapshot.substatus, refunded, total, net),

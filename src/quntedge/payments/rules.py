@@ -162,21 +162,6 @@ _KEPT = (
 _METHOD = ("whop_method_id", "method_kind", "method_brand", "method_last4", "method_exp_month", "method_exp_year")
 
 
-def discount(subtotal: int | None, total: int | None, tax: int | None, tax_behavior: str | None) -> int | None:
-    """What was taken off the subtotal, in the minor units all of these are in.
-
-    None where it does not follow: an amount is missing, or there is tax of which nobody says whether the total has it
-    on top of the price. Whop writes the subtotal as the price before discount, with the tax in it when it is inclusive.
-    """
-    if subtotal is None or total is None:
-        return None
-    if tax and tax_behavior not in ("exclusive", "inclusive"):
-        return None
-    on_top = tax or 0 if tax_behavior == "exclusive" else 0
-    off = subtotal + on_top - total
-    return off if off >= 0 else None
-
-
 def fee(status: str, substatus: str | None, refunded: int, total: int | None, net: int | None) -> int | None:
     """What collecting a payment cost: the total less what the seller keeps, in their minor units.
 

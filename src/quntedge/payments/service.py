@@ -118,6 +118,14 @@ class PaymentService:
             batch.apply_dispute_total(total)
         await batch.write()
 
+    async def complete_links(self, unit: UnitOfWork, links: Mapping[str, PaymentLink], cause: str) -> None:
+        """Links payments to the subscriptions of their memberships (`links` by membership) that were not known when the
+        payments were: deliveries come in any order. Whoever keeps something by subscription is told."""
+        batch = _Batch(unit)
+        await batch.load_unlinked(list(links))
+        batch.complete_links(links, cause)
+        await batch.write()
+
     async def note_fee(self, unit: UnitOfWork, transaction_id: str, fee_minor: int) -> None:
         """Notes what collecting a payment cost, as the gateway lists it, where its amounts did not tell.
 
@@ -132,6 +140,7 @@ class PaymentService:
 _LOCKED = select(PaymentTransaction.__table__).order_by(PaymentTransaction.id).with_for_update()
 _BY_PAYMENT = _LOCKED.where(among(PaymentTransaction.whop_payment_id))
 _BY_ID = _LOCKED.where(among(PaymentTransaction.id))
+_UNLINKED = _LOCKED.where(among(PaymentTransaction.whop_membership_id), PaymentTransaction.subscription_id.is_(None))
 
 
 class _Batch:
@@ -150,6 +159,10 @@ class _Batch:
     async def load_ids(self, transaction_ids: Sequence[str]) -> None:
         """The same, by our own ids."""
         await self._read(_BY_ID, set(transaction_ids))
+
+    async def load_unlinked(self, membership_ids: Sequence[str]) -> None:
+        """The same: those of these memberships of which nobody knew whose they are."""
+        await self._read(_UNLINKED, set(membership_ids))
 
     async def _read(self, locking: Select[Any], values: set[str]) -> None:
         for row in await self._unit.fetch(locking, {"values": Texts(values)}):
@@ -252,6 +265,14 @@ class _Batch:
             return
         record.state, record.refund_pending, record.changed = after, total.pending, True
         self._announce(record, held, None, total.cause)
+
+    def complete_links(self, links: Mapping[str, PaymentLink], cause: str) -> None:
+        """Links what was loaded, and tells of it."""
+        for record in self._records.values():
+            link = links.get(record.whop_membership_id or "")
+            if link is not None and record.state is not None:
+                record.link, record.changed = replace(link, plan_id=record.link.plan_id or link.plan_id), True
+                self._announce(record, record.state, None, cause)
 
     def apply_dispute_total(self, total: DisputeTotal) -> None:
         """Applies what is disputed of one payment."""

@@ -38,6 +38,9 @@ class ChangeGateway(MembershipActs, PaymentActs, MethodActs, PromoActs, Protocol
 PayingMethod = Callable[[AsyncSession, str], Awaitable[str | None]]
 """The gateway's id of the means of payment that a customer's subscription is charged with, as their pages say."""
 
+HeldOf = Callable[[AsyncSession, str], Awaitable[int]]
+"""How many minor units of a payment (by our id) have gone back to the customer, are on their way or are promised."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:
@@ -49,6 +52,7 @@ class Tools:
     jobs: JobQueue
     base_url: str
     paying_method: PayingMethod
+    held_of: HeldOf
 
     async def read(self, change_id: str) -> PlanChange:
         """A change as it stands, for a call to the gateway: no transaction is open afterwards."""

@@ -45,6 +45,20 @@ class LifetimeHeld(ChangeImpossible):
     title = "A lifetime plan is not changed"
 
 
+class RenewalUnderWay(ChangeImpossible):
+    """The running period is over, or has just begun, and its payment is not known yet: try again in a few minutes."""
+
+    code = "plan_change_renewing"
+    title = "The subscription is being renewed"
+
+
+class PaymentDisputed(ChangeImpossible):
+    """A bank decides about the payment of the running period, so nobody knows what the time left is worth."""
+
+    code = "plan_change_disputed"
+    title = "The payment of this period is disputed"
+
+
 class ChangeRunning(Conflict):
     """A change of this subscription is being done already."""
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from quntedge.payments.events import PaymentRecorded
-from quntedge.plan_changes.changes import ChangeGateway, PayingMethod, Tools
+from quntedge.plan_changes.changes import ChangeGateway, HeldOf, PayingMethod, Tools
 from quntedge.plan_changes.outcomes import PlanChangeOutcomes
 from quntedge.plan_changes.process import definition
 from quntedge.plan_changes.service import PlanChangeService
@@ -29,13 +29,15 @@ class PlanChanges:
         gateway: ChangeGateway,
         subscriptions: SubscriptionService,
         jobs: JobQueue,
-        *,
         base_url: str,
+        *,
         paying_method: PayingMethod,
+        held_of: HeldOf,
     ) -> None:
         """Makes the kind of process known to the runner. `base_url` is where the checkout page leads back to;
-        `paying_method` tells which saved method is charged unless the customer wants another."""
-        tools = Tools(units, gateway, subscriptions, jobs, base_url.rstrip("/"), paying_method)
+        `paying_method` tells which saved method is charged unless the customer wants another, `held_of` how much of a
+        payment goes back to the customer already."""
+        tools = Tools(units, gateway, subscriptions, jobs, base_url.rstrip("/"), paying_method, held_of)
         processes.add(definition(tools))
         self.service = PlanChangeService(tools, processes)
         self.outcomes = PlanChangeOutcomes(tools)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from babel.dates import format_date
-
+from quntedge.kit.dates import SHORT, at_home, day
 from quntedge.kit.money import Money
 from quntedge.pricing import rules as pricing
+
+UTC = ZoneInfo("UTC")
 
 
 class LineKind(StrEnum):
@@ -141,26 +143,29 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "new_plan": "{plan}, du {start} au {end}",
         "new_plan_once": "{plan}, une fois pour toutes",
         "unused_time": (
-            "Temps non utilisé sur {plan} : {days_left} jours sur {days} (du {start} au {end}, {price} payés)"
+            "Temps non utilisé sur {plan}\u00a0: {days_left} jours sur {days} (du {start} au {end}, {price} payés)"
         ),
-        "unused_time:trial": "Rien n’a été payé pour l’essai de {plan} : il n’y a rien à déduire",
-        "unused_time:nothing_paid": ("Rien n’a été payé pour la période en cours de {plan} : il n’y a rien à déduire"),
+        "unused_time:trial": "Rien n’a été payé pour l’essai de {plan}\u00a0: il n’y a rien à déduire",
+        "unused_time:nothing_paid": (
+            "Rien n’a été payé pour la période en cours de {plan}\u00a0: il n’y a rien à déduire"
+        ),
         "refund": "Remboursé sur la carte utilisée pour le paiement",
         "extension": "{free_days} jours offerts sur votre nouvelle formule à la place",
         "extension_one": "1 jour offert sur votre nouvelle formule à la place",
         "forfeited:plan_rule": "Selon les conditions de votre formule, le temps non utilisé n’est pas remboursé",
         "forfeited:less_than_a_day": "Trop peu pour un jour de plus, et rien à rembourser sur une carte",
         "forfeited:nothing_to_extend": "Rien à rembourser sur une carte",
-        "waived:below_smallest_charge": "Trop peu pour être débité : offert",
+        "waived:below_smallest_charge": "Trop peu pour être débité\u00a0: offert",
         "kept": "Vous gardez {plan} jusqu’au {end}",
-        "new_plan_later": "{plan} à partir du {start} : {price}, débités ce jour-là",
-        "free_later": "{plan} à partir du {start} : plus rien n’est débité",
+        "new_plan_later": "{plan} à partir du {start}\u00a0: {price}, débités ce jour-là",
+        "free_later": "{plan} à partir du {start}\u00a0: plus rien n’est débité",
     },
 }
 
 
-def line_text(line: Line, locale: str = "en") -> str:
-    """What a line says, without its amount. A locale we do not speak is answered in English."""
+def line_text(line: Line, locale: str = "en", zone: ZoneInfo = UTC) -> str:
+    """What a line says, without its amount. A locale we do not speak is answered in English; the days are those of
+    `zone`."""
     language = "fr" if locale.lower().startswith("fr") else "en"
     texts = _TEXTS[language]
     key = line.kind.value if line.reason is None else f"{line.kind}:{line.reason}"
@@ -170,8 +175,8 @@ def line_text(line: Line, locale: str = "en") -> str:
         key = "extension_one"
     return texts[key].format(
         plan=line.plan,
-        start=_date(line.period_start, language),
-        end=_date(line.period_end, language),
+        start=_date(line.period_start, language, zone),
+        end=_date(line.period_end, language, zone),
         days=(line.days_used or 0) + (line.days_left or 0),
         days_left=line.days_left,
         free_days=line.days,
@@ -179,5 +184,5 @@ def line_text(line: Line, locale: str = "en") -> str:
     )
 
 
-def _date(moment: datetime | None, language: str) -> str:
-    return "" if moment is None else format_date(moment, "d MMM y", locale=language)
+def _date(moment: datetime | None, language: str, zone: ZoneInfo) -> str:
+    return "" if moment is None else day(at_home(moment, zone), language, SHORT)

@@ -44,6 +44,7 @@ class PlanChange(Base):
         Index("ix_plan_change_user", "user_id", "created_at"),
         Index("ix_plan_change_member", "whop_member_id", postgresql_where="new_membership_id IS NULL"),
         Index("ix_plan_change_new_membership", "new_membership_id"),
+        Index("ix_plan_change_review", "id", postgresql_where="review IS NOT NULL"),
         Index("ix_plan_change_payment", "whop_payment_id"),
     )
 

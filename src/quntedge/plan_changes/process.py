@@ -3,6 +3,7 @@
 from quntedge.plan_changes.changes import KIND, Tools, end, is_open, news, to_free
 from quntedge.plan_changes.events import Stage
 from quntedge.plan_changes.paying import Paying, to_charge
+from quntedge.plan_changes.renewals import Renewals
 from quntedge.plan_changes.switching import Switching
 from quntedge.plan_changes.waiting import Waiting
 from quntedge.processes.steps import Answer, Definition, GiveUp, GoTo, Next, Run, Step
@@ -14,8 +15,9 @@ def definition(tools: Tools) -> Definition:
 
     Now, from a saved method: promo (for a credit), quote (for a plan with a trial), charge, await_payment. Now, on the
     gateway's page: open_checkout, await_checkout. At the end of the period: stop_old, at_period_end, pick_method, then
-    like a charge now, again on later days when it is declined. All of them go on with adopt, cancel_old, archive_promo,
-    refund, extend, finish. What is declined is given up at the gateway (void, archive_promo) before it fails.
+    like a charge now, again on later days when it is declined. All of them go on with adopt, cancel_old (where the
+    old plan was renewed meanwhile: find_renewal, refund_renewal), archive_promo, refund, extend, finish. What is
+    declined is given up at the gateway (void, archive_promo) before it fails.
     """
 
     async def begun(unit: UnitOfWork, run: Run, answer: Answer) -> Next:
@@ -44,6 +46,7 @@ def definition(tools: Tools) -> Definition:
         Step("begin", begun),
         *Paying(tools).steps(),
         *Switching(tools).steps(),
+        *Renewals(tools).steps(),
         *Waiting(tools).steps(),
         given_up=given_up,
     )

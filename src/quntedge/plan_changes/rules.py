@@ -24,6 +24,9 @@ Moment = Literal["now", "period_end"]
 Proration = Literal["credit", "refund", "extension", "none"]
 """What becomes of paid time that is left: taken off the charge, given back, given as days of the new plan, or lost."""
 
+UNLIMITED = "unlimited"
+"""What a limit is worth that is none."""
+
 PayBy = Literal["method", "checkout", "nothing"]
 """How what is owed is collected: from a saved means of payment, on the gateway's checkout page, or nothing is owed."""
 
@@ -63,6 +66,40 @@ class Terms:
         return all(
             code in self.features and _at_least(self.features[code], limit) for code, limit in other.features.items()
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureChange:
+    """A feature that a change of plan brings, takes away or alters. `before` and `after` are what it is worth: True or
+    False where a plan has it or not, a number or "unlimited", or a text; False also where a plan lacks what is counted.
+    `better` is None for a text, which only people can compare."""
+
+    code: str
+    before: bool | int | str
+    after: bool | int | str
+    better: bool | None
+
+
+Worth = Mapping[str, bool | int | str]
+"""What the features of a plan are worth, by their codes, as `FeatureChange` says it."""
+
+
+def feature_changes(old: Worth, new: Worth) -> tuple[FeatureChange, ...]:
+    """What becomes different, in the order in which the plans name their features, those of the new plan first."""
+    found = []
+    for code in dict.fromkeys((*new, *old)):
+        before, after = old.get(code, False), new.get(code, False)
+        if before != after or isinstance(before, bool) != isinstance(after, bool):
+            found.append(FeatureChange(code, before, after, _is_better(before, after)))
+    return tuple(found)
+
+
+def _is_better(before: bool | int | str, after: bool | int | str) -> bool | None:
+    if before is False or after is False:
+        return before is False
+    if UNLIMITED in (before, after):
+        return after == UNLIMITED
+    return after > before if isinstance(before, int) and isinstance(after, int) else None
 
 
 def _at_least(one: int | None, other: int | None) -> bool:

@@ -18,6 +18,7 @@ from quntedge.plan_changes.claims import PREFIX
 from quntedge.plan_changes.models import OPEN, PLANNED, PlanChange, PlanChangeQuote
 from quntedge.plan_changes.rules import Direction, PayBy, Settlement
 from quntedge.plan_changes.situation import Situation, find_situation
+from quntedge.plan_changes.switching import PERIOD_END
 from quntedge.plan_changes.views import ChangeView, Preview, latest, view_of
 from quntedge.processes.runner import ProcessRunner
 from quntedge.storage.unit_of_work import UnitOfWork
@@ -54,7 +55,7 @@ class PlanChangeService:
         cannot be read.
         """
         async with self._tools.units() as unit:
-            situation = await find_situation(unit, user_id, plan_code)
+            situation = await find_situation(unit, user_id, plan_code, self._tools.held_of)
             paying = await self._tools.paying_method(unit.session, user_id)
         method = await self._method(situation, paying)
         async with self._tools.units() as unit:
@@ -158,7 +159,7 @@ class PlanChangeService:
     async def _quote(
         self, unit: UnitOfWork, user_id: str, plan_code: str, method: StoredMethod | None, *, by_checkout: bool
     ) -> Preview:
-        situation = await find_situation(unit, user_id, plan_code)
+        situation = await find_situation(unit, user_id, plan_code, self._tools.held_of)
         now = unit.clock.now()
         plan = _work_out(situation, method, now, by_checkout=by_checkout)
         quote_id = new_id(_QUOTE, now)
@@ -202,7 +203,7 @@ class PlanChangeService:
     async def _try_to_begin(self, user_id: str, plan_code: str, quote_id: str) -> PlanChange:
         """One transaction: the quote is used up, the change exists, its process too, and what it replaces has ended."""
         async with self._tools.units() as unit:
-            situation = await find_situation(unit, user_id, plan_code, lock=True)
+            situation = await find_situation(unit, user_id, plan_code, self._tools.held_of, lock=True)
             quote = await self._own_quote(unit, user_id, quote_id, lock=True)
             if quote.change_id is not None:
                 return await self._change(unit, quote.change_id)
@@ -228,7 +229,10 @@ class PlanChangeService:
             KIND,
             change_id,
             user_id=row.user_id,
-            data={"trial": situation.offer.trial_days > 0},
+            data={
+                "trial": situation.offer.trial_days > 0,
+                PERIOD_END: None if row.period_end is None else row.period_end.isoformat(),
+            },
         )
         change = PlanChange(
             id=change_id,
@@ -346,10 +350,8 @@ def _preview(quote_id: str, situation: Situation, plan: _Plan, now: datetime, re
     return Preview(
         quote=quote_id,
         expires_at=now + QUOTE_LASTS,
-        from_code=situation.plan.code,
-        from_name=situation.plan.name,
-        to_code=situation.target.code,
-        to_name=situation.target.name,
+        from_plan=situation.plan,
+        to_plan=situation.target,
         direction=plan.direction.value,
         moment=plan.moment,
         pay_by=plan.pay_by,
@@ -362,4 +364,5 @@ def _preview(quote_id: str, situation: Situation, plan: _Plan, now: datetime, re
         method=plan.method,
         taxes=situation.period is not None and bool(situation.period.given.tax),
         replaces=replaced,
+        ending_discount=situation.ending_discount,
     )

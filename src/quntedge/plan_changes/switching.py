@@ -19,6 +19,12 @@ _ALMOST = timedelta(hours=12)
 """How far a period may be from where the days given would have put it and still count as extended."""
 
 
+EARLY = timedelta(hours=1)
+"""How long before a period's end its renewal may be charged, as far as anybody knows."""
+PERIOD_END = "period_end"
+"""Under this name the process knows when the period ended that the change was worked out from."""
+
+
 class Switching:
     """From the paid membership to the finished change; also the end of a change that was not paid."""
 
@@ -53,7 +59,7 @@ class Switching:
         if change.moment == "now":
             change.effective_at = run.now
         await self._replace_planned(unit, change, run)
-        return _after("adopt", change)
+        return after("adopt", change)
 
     async def _replace_planned(self, unit: UnitOfWork, change: PlanChange, run: Run) -> None:
         """What was planned for the old membership has nothing to wait for any more."""
@@ -86,7 +92,11 @@ class Switching:
         change = await self._tools.locked(unit, run.subject_id)
         snapshot: MembershipSnapshot = answer.object
         await self._tools.observe(unit, change, snapshot)
-        return _after("cancel_old", change)
+        agreed = run.data.get(PERIOD_END)
+        if change.moment == "now" and agreed is not None and moment_of(agreed) <= run.now + EARLY:
+            paid_until = None if snapshot.period_end is None else snapshot.period_end.isoformat()
+            return GoTo("find_renewal", {"paid_until": paid_until})
+        return after("cancel_old", change)
 
     # A link at the gateway can be paid many times; the one that served is closed.
 
@@ -96,7 +106,7 @@ class Switching:
         return Answer()
 
     async def _link_retired(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
-        return _after("retire_link", await self._tools.locked(unit, run.subject_id))
+        return after("retire_link", await self._tools.locked(unit, run.subject_id))
 
     async def _archive_promo(self, run: Run) -> Answer:
         change = await self._tools.read(run.subject_id)
@@ -108,7 +118,7 @@ class Switching:
         """Where a change that is paid and one that is not part again."""
         change = await self._tools.locked(unit, run.subject_id)
         if change.failure is None:
-            return _after("archive_promo", change)
+            return after("archive_promo", change)
         return GiveUp(change.failure) if change.moment == "now" else GoTo("not_collected")
 
     # What goes back to the card.
@@ -129,13 +139,13 @@ class Switching:
         return Answer() if any(one.metadata.get(CHANGE_KEY) == change.id for one in refunds) else None
 
     async def _refunded(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
-        return _after("refund", await self._tools.locked(unit, run.subject_id))
+        return after("refund", await self._tools.locked(unit, run.subject_id))
 
     async def _not_refunded(self, unit: UnitOfWork, run: Run, error: GatewayError) -> Next:
         """The plan is changed and paid; what we owe for it is for a person to settle, not a reason to undo it."""
         change = await self._tools.locked(unit, run.subject_id)
         change.review = "refund_refused"
-        return _after("refund", change)
+        return after("refund", change)
 
     # Days for nothing, given once: the period tells whether they were.
 
@@ -152,18 +162,18 @@ class Switching:
         before = run.answers.get("adopt", {}).get("period_end")
         if before is None or snapshot.period_end is None:
             return None
-        expected = _moment(before) + timedelta(days=change.extension_days)
+        expected = moment_of(before) + timedelta(days=change.extension_days)
         return Answer(object=snapshot) if snapshot.period_end >= expected - _ALMOST else None
 
     async def _extended(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
         change = await self._tools.locked(unit, run.subject_id)
         await self._tools.observe(unit, change, answer.object)
-        return _after("extend", change)
+        return after("extend", change)
 
     async def _not_extended(self, unit: UnitOfWork, run: Run, error: GatewayError) -> Next:
         change = await self._tools.locked(unit, run.subject_id)
         change.review = "extension_refused"
-        return _after("extend", change)
+        return after("extend", change)
 
     async def _finished(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
         change = await self._tools.locked(unit, run.subject_id)
@@ -174,7 +184,7 @@ class Switching:
         return Finish()
 
 
-def _after(done: str, change: PlanChange) -> GoTo:
+def after(done: str, change: PlanChange) -> GoTo:
     """The next step that this change has need of."""
     needed = {
         "cancel_old": True,
@@ -188,5 +198,6 @@ def _after(done: str, change: PlanChange) -> GoTo:
     return GoTo(next(step for step in _ORDER[start:] if needed[step]))
 
 
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
+    """A time that a step has kept as text."""
     return datetime.fromisoformat(text)

@@ -14,7 +14,8 @@ from quntedge.gateway.acts import StoredMethod
 from quntedge.kit.money import Money
 from quntedge.plan_changes.lines import Line, line_text
 from quntedge.plan_changes.models import OPEN, PlanChange
-from quntedge.plan_changes.rules import Direction
+from quntedge.plan_changes.rules import UNLIMITED, Direction, FeatureChange, feature_changes
+from quntedge.plan_changes.situation import EndingDiscount
 
 _PROGRESS: Mapping[str, str] = {
     "running": "paying",
@@ -33,15 +34,14 @@ class Preview:
 
     `amount` is charged now (before taxes, where the gateway adds them) and is the sum of the lines; `price` is charged
     for each period from then on. `method` is what is charged; None where the customer pays on the gateway's page, or
-    where nothing is due now. `replaces` is the plan of a planned change that this one takes the place of.
+    where nothing is due now. `replaces` is the plan of a planned change that this one takes the place of,
+    `ending_discount` what lowers the renewals of the present plan and is lost by the change.
     """
 
     quote: str
     expires_at: datetime
-    from_code: str
-    from_name: str
-    to_code: str
-    to_name: str
+    from_plan: PlanView
+    to_plan: PlanView
     direction: str
     moment: str
     pay_by: str
@@ -54,14 +54,20 @@ class Preview:
     method: StoredMethod | None
     taxes: bool
     replaces: PlanView | None
+    ending_discount: EndingDiscount | None
+
+    @property
+    def features(self) -> tuple[FeatureChange, ...]:
+        """What the customer gets and gives up."""
+        return feature_changes(_worth(self.from_plan), _worth(self.to_plan))
 
     def to_json(self, locale: str = "en") -> dict[str, Any]:
         """The preview as JSON members, each line with its text."""
         return {
             "quote": self.quote,
             "expires_at": self.expires_at.isoformat(),
-            "from_plan": self.from_code,
-            "to_plan": self.to_code,
+            "from_plan": self.from_plan.code,
+            "to_plan": self.to_plan.code,
             "direction": self.direction,
             "when": self.moment,
             "pay_by": self.pay_by,
@@ -75,6 +81,13 @@ class Preview:
             if self.method is None
             else {"kind": self.method.kind, "brand": self.method.brand, "last4": self.method.last4},
             "replaces": None if self.replaces is None else self.replaces.code,
+            "ending_discount": None
+            if self.ending_discount is None
+            else {"code": self.ending_discount.code, "renewal": self.ending_discount.renewal.to_json()},
+            "features": [
+                {"code": one.code, "before": one.before, "after": one.after, "better": one.better}
+                for one in self.features
+            ],
             "lines": [line.to_json() | {"text": line_text(line, locale)} for line in self.lines],
         }
 
@@ -142,6 +155,13 @@ class ChangeView:
             "confirm_url": self.confirm_url,
             "lines": [line.to_json() | {"text": line_text(line, locale)} for line in self.lines],
         }
+
+
+def _worth(plan: PlanView) -> dict[str, bool | int | str]:
+    return {
+        one.code: True if one.kind == "boolean" else UNLIMITED if one.value is None else one.value
+        for one in plan.features
+    }
 
 
 async def latest(session: AsyncSession, user_id: str) -> ChangeView | None:

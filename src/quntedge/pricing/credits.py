@@ -124,8 +124,12 @@ class Credited:
 
 def credit_lines(amount: Money, tax: Money, rate_bp: int) -> tuple[Line, ...]:
     """The lines of a credit over `amount` with `tax` in it, without tax and the tax; both may be negative, where one
-    is cancelled."""
+    is cancelled.
+
+    The tax has a line wherever the invoice has a rate, even if its share in so little is nothing: without one the
+    credit would seem to be untaxed.
+    """
     lines = [Line(LineKind.ADJUSTMENT, Label.REFUND, amount - tax)]
-    if tax:
+    if tax or rate_bp:
         lines.append(Line(LineKind.TAX, Label.TAX, tax, percent_bp=rate_bp))
     return tuple(lines)

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
-from babel.dates import format_date
 from babel.numbers import format_percent
 
+from quntedge.kit.dates import SHORT, at_home, day
 from quntedge.pricing.rules import WHOLE_BP, Label, Line
+
+UTC = ZoneInfo("UTC")
 
 _TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -21,6 +24,8 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "unused_time": "Unused time on {name}, {start} to {end}",
         "promotion": "{name}: {share} off",
         "promotion_amount": "{name}",
+        "stay_offer": "Offer to stay: {share} off",
+        "stay_offer_amount": "Offer to stay",
         "below_smallest_charge": "Too little to be charged: on us",
         "tax": "Tax ({share})",
     },
@@ -35,24 +40,27 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "unused_time": "Temps non utilisé sur {name}, du {start} au {end}",
         "promotion": "{name}\u00a0: {share} de remise",
         "promotion_amount": "{name}",
+        "stay_offer": "Offre de fidélité\u00a0: {share} de remise",
+        "stay_offer_amount": "Offre de fidélité",
         "below_smallest_charge": "Trop peu pour être débité\u00a0: offert",
         "tax": "Taxe ({share})",
     },
 }
 
 
-def line_text(line: Line, locale: str = "en") -> str:
-    """What a line says, without its amount. A locale we do not speak is answered in English."""
+def line_text(line: Line, locale: str = "en", zone: ZoneInfo = UTC) -> str:
+    """What a line says, without its amount. A locale we do not speak is answered in English; the days are those of
+    `zone`."""
     language = "fr" if locale.lower().startswith("fr") else "en"
     key = line.label.value
     if line.label is Label.PLAN and line.period_end is None:
         key = "plan_once"
-    if line.label is Label.PROMOTION and line.percent_bp is None:
-        key = "promotion_amount"
+    if line.label in (Label.PROMOTION, Label.STAY_OFFER) and line.percent_bp is None:
+        key += "_amount"
     return _TEXTS[language][key].format(
         name=line.name,
-        start=_date(line.period_start, language),
-        end=_date(line.period_end, language),
+        start=_date(line.period_start, language, zone),
+        end=_date(line.period_end, language, zone),
         share=share_text(line.percent_bp, language),
     )
 
@@ -69,5 +77,5 @@ def share_text(basis_points: int | None, language: str = "en") -> str:
     return str(format_percent(Decimal(basis_points) / WHOLE_BP, format=pattern, locale=language))
 
 
-def _date(moment: datetime | None, language: str) -> str:
-    return "" if moment is None else format_date(moment, "d MMM y", locale=language)
+def _date(moment: datetime | None, language: str, zone: ZoneInfo) -> str:
+    return "" if moment is None else day(at_home(moment, zone), language, SHORT)

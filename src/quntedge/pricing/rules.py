@@ -44,6 +44,7 @@ class Label(StrEnum):
     TRIAL = "trial"
     UNUSED_TIME = "unused_time"
     PROMOTION = "promotion"
+    STAY_OFFER = "stay_offer"
     BELOW_SMALLEST_CHARGE = "below_smallest_charge"
     TAX = "tax"
 

@@ -59,6 +59,21 @@ def told(
     )
 
 
+def taken_off(subtotal: int | None, total: int | None, tax: int | None, tax_behavior: str | None) -> int | None:
+    """What was taken off the subtotal, in the minor units all of these are in: what is recorded of a payment.
+
+    None where it does not follow: an amount is missing, or there is tax of which nobody says whether the total has it
+    on top of the price. Whop writes the subtotal as the price before discount, with the tax in it when it is inclusive.
+    """
+    if subtotal is None or total is None:
+        return None
+    if tax and tax_behavior not in ("exclusive", "inclusive"):
+        return None
+    on_top = tax or 0 if tax_behavior == "exclusive" else 0
+    off = subtotal + on_top - total
+    return off if off >= 0 else None
+
+
 def price_told(said: Told, item: Line, agreed: Sequence[Line] = ()) -> Price:
     """What was charged, line by line: `item` (its amount is not read) at the price the gateway tells, what came off,
     the tax.

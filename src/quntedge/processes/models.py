@@ -22,6 +22,7 @@ class Process(Base):
         CheckConstraint("state IN ('running', 'done', 'failed')", name="state"),
         Index("uq_process_running", "kind", "subject_id", unique=True, postgresql_where="state = 'running'"),
         Index("ix_process_due", "due_at", "id", postgresql_where="state = 'running'"),
+        Index("ix_process_stuck", "id", postgresql_where="stuck"),
         Index("ix_process_subject", "subject_id", "created_at"),
     )
 

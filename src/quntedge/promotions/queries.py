@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quntedge.accounts.people import sharing_mailbox
 from quntedge.catalog.models import Plan
 from quntedge.kit.money import Money
 from quntedge.kit.paging import Page, decode_cursor
@@ -36,6 +37,17 @@ class PromotionView:
     created_by: str
     created_at: datetime
     archived_at: datetime | None
+
+    def state(self, now: datetime) -> str:
+        """Whether it can be used: archived, ended, not begun, used up or active."""
+        spec = self.spec
+        if self.archived_at is not None:
+            return "archived"
+        if spec.ends_at is not None and spec.ends_at <= now:
+            return "ended"
+        if spec.starts_at is not None and now < spec.starts_at:
+            return "not begun"
+        return "used up" if spec.max_uses is not None and self.uses >= spec.max_uses else "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +144,13 @@ async def _plans(session: AsyncSession, promotion_ids: Sequence[str]) -> dict[st
 
 
 async def uses_of(session: AsyncSession, promotion_id: str, user_id: str) -> int:
-    """How often a customer holds or has used a promotion."""
+    """How often a customer holds or has used a promotion, under whatever address that reaches the same mailbox."""
     found = await session.scalar(
-        select(PromotionCustomer.uses).where(
-            PromotionCustomer.promotion_id == promotion_id, PromotionCustomer.user_id == user_id
+        select(func.sum(PromotionCustomer.uses)).where(
+            PromotionCustomer.promotion_id == promotion_id, PromotionCustomer.user_id.in_(sharing_mailbox(user_id))
         )
     )
-    return found or 0
+    return int(found or 0)
 
 
 async def promotions(session: AsyncSession, *, archived: bool = False, code: str | None = None) -> list[PromotionView]:

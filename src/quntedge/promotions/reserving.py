@@ -4,7 +4,7 @@ The promotion's and the code's rows are locked while a use is counted, and the c
 lock should ever let through, the database refuses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,13 +70,20 @@ class PromotionDesk:
         self._processes = processes
 
     async def offer(
-        self, unit: UnitOfWork, typed: str, plan: PlanView, terms: PriceView, buyer_id: str | None, bought_before: bool
+        self,
+        unit: UnitOfWork,
+        typed: str,
+        plan: PlanView,
+        terms: PriceView,
+        buyer_id: str | None,
+        bought_before: bool,
+        tried: Collection[str] = (),
     ) -> Offer:
         """What a code makes of a plan's price now. Nothing is held by it.
 
         Raises `PromotionCodeMalformed`, `PromotionCodeUnknown` and the errors of `rules.check`.
         """
-        (found,) = await self.offers(unit, typed, [(plan, terms)], buyer_id, bought_before)
+        (found,) = await self.offers(unit, typed, [(plan, terms)], buyer_id, bought_before, tried)
         if isinstance(found, QuntedgeError):
             raise found
         return found
@@ -88,8 +95,10 @@ class PromotionDesk:
         sold: Sequence[tuple[PlanView, PriceView]],
         buyer_id: str | None,
         bought_before: bool,
+        tried: Collection[str] = (),
     ) -> list[Offer | QuntedgeError]:
-        """What a code makes of several prices: for each an offer, or why there is none.
+        """What a code makes of several prices: for each an offer, or why there is none. `tried` are the gateway's ids
+        of plans whose trial the buyer has had.
 
         Raises `PromotionCodeMalformed` and `PromotionCodeUnknown`.
         """
@@ -105,7 +114,7 @@ class PromotionDesk:
             except QuntedgeError as error:
                 results.append(error)
             else:
-                results.append(Offer(code.code, found.name, discount, priced(plan, terms, discount, now)))
+                results.append(Offer(code.code, found.name, discount, priced(plan, terms, discount, now, tried)))
         return results
 
     async def reserve(
@@ -202,10 +211,13 @@ class PromotionDesk:
             await self._processes.start(unit, KIND, reservation_id, later=True)
 
 
-def priced(plan: PlanView, terms: PriceView, discount: Discount | None, now: datetime) -> Preview:
-    """What a plan costs with a discount, from the first day on."""
+def priced(
+    plan: PlanView, terms: PriceView, discount: Discount | None, now: datetime, tried: Collection[str] = ()
+) -> Preview:
+    """What a plan costs with a discount, from the first day on. Whoever has `tried` it (by the gateway's id) has no
+    trial."""
     item = Item(plan.name, terms.price, terms.period_days, terms.trial_days)
-    return preview(item, now, discount=discount)
+    return preview(item, now, discount=discount, trial=terms.whop_plan_id not in tried)
 
 
 async def _known(session: AsyncSession, typed: str, *, lock: bool) -> tuple[Terms, CodeState]:

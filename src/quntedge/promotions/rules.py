@@ -231,7 +231,8 @@ def _discount(terms: Terms, code: CodeState, purchase: Purchase) -> Discount:
 def _check_buyer(terms: Terms, buyer: Buyer) -> None:
     if terms.first_purchase_only and buyer.bought_before:
         raise PromotionFirstPurchaseOnly("This code is for new customers, and you have bought before.")
-    if _is_full(buyer.uses, terms.max_per_customer):
+    # A first purchase is made once: who holds a use in another checkout could pay both.
+    if _is_full(buyer.uses, 1 if terms.first_purchase_only else terms.max_per_customer):
         raise PromotionUsedByCustomer("You have used this promotion as often as one customer may.")
 
 

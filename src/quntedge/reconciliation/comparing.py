@@ -12,7 +12,7 @@ from psycopg.rows import kwargs_row
 
 from quntedge.kit.ids import new_id
 from quntedge.kit.metrics import MONEY_DIFFERENCES
-from quntedge.reconciliation import facts, rules
+from quntedge.reconciliation import facts, rules, strays
 from quntedge.reconciliation.rules import BY_HAND, OF_FEED, Measure, Repair, Sides
 from quntedge.storage.unit_of_work import UnitOfWork
 
@@ -24,7 +24,8 @@ _DIFFERING: Final = """
     SELECT object_kind, object_id, measure, currency, gateway, recorded, ledger, listed, held, fresh, finer,
            occurred_at, transaction_id, user_id, gateway_status, recorded_status, moved, converted
     FROM money_fact
-    WHERE measure = 'status' OR least(gateway, recorded, ledger, moved) <> greatest(gateway, recorded, ledger, moved)
+    WHERE measure IN ('status', 'month')
+       OR least(gateway, recorded, ledger, moved) <> greatest(gateway, recorded, ledger, moved)
     ORDER BY object_id, measure, currency
 """
 
@@ -40,6 +41,13 @@ _SETTLED_BY_HAND: Final = """
                    -- What was explained while the gateway's ledger said nothing stays so when it agrees with its list.
                    OR told.moved_minor IS NULL AND new.moved = new.gateway))
 """
+# Where nothing is an amount, the sentence says what somebody has seen.
+_SETTLED_IN_FULL: Final = (
+    _SETTLED_BY_HAND.rstrip()[:-1]
+    + """
+              AND (told.measure NOT IN ('status', 'month') OR told.detail = new.detail))
+"""
+)
 
 _COLUMNS: Final = {
     "id": "text",
@@ -72,7 +80,7 @@ _RECORD: Final = f"""
     SELECT id, %(run)s, %(run)s, %(pass)s, cause, measure, object_kind, object_id, transaction_id, user_id, currency,
            gateway, recorded, ledger, moved, amount, detail, period, occurred_at, owner, %(now)s, %(now)s
     FROM unnest({", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS.items())}) AS new ({", ".join(_COLUMNS)})
-    WHERE NOT {_SETTLED_BY_HAND}
+    WHERE NOT {_SETTLED_IN_FULL}
     ON CONFLICT (object_id, measure, currency) WHERE resolution IS NULL DO UPDATE
     SET last_run_id = excluded.last_run_id, last_pass = excluded.last_pass, last_seen_at = excluded.last_seen_at,
         cause = excluded.cause, detail = excluded.detail, gateway_minor = excluded.gateway_minor,
@@ -111,7 +119,7 @@ _ADD_UP: Final = f"""
                    OR {_SETTLED_BY_HAND}
                END AS known
         FROM money_fact AS new
-        WHERE measure <> 'status'
+        WHERE measure NOT IN ('status', 'month')
     ), summed AS (
         SELECT currency, measure, count(*) FILTER (WHERE gateway IS NOT NULL OR recorded IS NOT NULL) AS objects,
                sum(moved) FILTER (WHERE gateway IS NOT NULL)::bigint AS moved,
@@ -190,11 +198,12 @@ async def compare(unit: UnitOfWork, piece: Slice, tried: Set[Attempt]) -> Outcom
         "feed": piece.feed,
         "of_feed": list(OF_FEED),
         "by_hand": list(BY_HAND),
+        "allowed": strays.ALLOWED,
     }
     for statement in (facts.CREATE, facts.CREATE_KEYS):
         await connection.execute(statement)
-    keys = facts.KEYS_OF_OLDER if piece.older else facts.KEYS_OF_SLICE
-    for statement in (keys, *facts.ALL, *(facts.OF_FEED if piece.feed else ())):
+    keys = (facts.KEYS_OF_OLDER,) if piece.older else facts.KEYS_OF_SLICE
+    for statement in (*keys, *facts.ALL, *(facts.OF_FEED if piece.feed else ())):
         await connection.execute(statement, values)
     outcome = Outcome()
     async for portion in _differing(connection):

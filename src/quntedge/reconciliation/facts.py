@@ -7,6 +7,8 @@ Everything is joined by indexes over the keys; nothing is held in memory here.
 
 from typing import Final
 
+from quntedge.reconciliation import exchanged, strays
+
 CREATE: Final = """
     CREATE TEMPORARY TABLE money_fact (
         object_kind text NOT NULL, object_id text NOT NULL, measure text NOT NULL, currency text NOT NULL,
@@ -21,8 +23,8 @@ CREATE_KEYS: Final = """
     CREATE TEMPORARY TABLE money_key (kind text NOT NULL, id text NOT NULL, PRIMARY KEY (kind, id)) ON COMMIT DROP
 """
 
-# What either side made in this time, by the gateway's ids; entries of the ledger by what they are about.
-KEYS_OF_SLICE: Final = """
+# What either side made in this time, by the gateway's ids.
+KEYS_MADE: Final = """
     INSERT INTO money_key
     SELECT kind, id FROM gateway_record WHERE occurred_at >= %(since)s AND occurred_at < %(until)s AND kind = 'payment'
     UNION ALL
@@ -40,16 +42,9 @@ KEYS_OF_SLICE: Final = """
     UNION ALL
     SELECT 'movement', id FROM gateway_movement
     WHERE (payment_id IS NULL OR kind = 'other') AND posted_at >= %(since)s AND posted_at < %(until)s
-    UNION ALL
-    -- Only the lines of an account can be asked by time.
-    SELECT DISTINCT 'entry', entry.source
-    FROM (SELECT DISTINCT currency FROM ledger_daily WHERE account = 'gateway_clearing') AS held
-    JOIN ledger_line AS line ON line.account = 'gateway_clearing' AND line.currency = held.currency
-                            AND line.occurred_at >= %(since)s AND line.occurred_at < %(until)s
-    JOIN ledger_entry AS entry ON entry.id = line.entry_id
-    WHERE entry.kind = 'payment' AND NOT EXISTS (SELECT FROM payment_transaction WHERE id = entry.source)
-       OR entry.kind = 'refund' AND NOT EXISTS (SELECT FROM refund WHERE id = entry.source)
 """
+
+KEYS_OF_SLICE: Final = (KEYS_MADE, strays.KEYS)
 
 KEYS_OF_OLDER: Final = """
     INSERT INTO money_key
@@ -61,7 +56,8 @@ KEYS_OF_OLDER: Final = """
 """
 
 # What each side says of a payment is collected in `said`, one row for each thing said, and added up by object, measure
-# and currency. A side that says nothing of something has nothing of it, unless it does not tell (`*_told`).
+# and currency. A side that says nothing of something has nothing of it, unless it does not tell (`*_told`). What moved
+# in another currency than the payment's is not among it: that was exchanged (`exchanged`).
 PAYMENTS: Final = """
     WITH pair AS MATERIALIZED (
         SELECT keys.id AS key, ours.id AS transaction_id, ours.user_id,
@@ -121,9 +117,9 @@ PAYMENTS: Final = """
         UNION ALL SELECT key, 'fee', currency, -whole - round(rest / 1e8), 0, 0, 0, abs(rest)
                   FROM moved WHERE kind IN ('fee', 'tax')
         UNION ALL SELECT key, kind, currency, -whole - round(rest / 1e8), 0, 0, -whole - round(rest / 1e8), abs(rest)
-                  FROM moved WHERE kind IN ('dispute', 'dispute_fee')
+                  FROM moved WHERE kind = 'dispute_fee' OR kind = 'dispute' AND converted IS NOT TRUE
         UNION ALL SELECT key, 'charge', currency, 0, 0, 0, whole + round(rest / 1e8), abs(rest)
-                  FROM moved WHERE kind = 'charge'
+                  FROM moved WHERE kind = 'charge' AND converted IS NOT TRUE
         UNION ALL SELECT key, 'charge', our_currency, 0, total_minor, 0, 0, 0 FROM pair WHERE paid_here
         UNION ALL SELECT key, 'tax', our_currency, 0, tax_minor, 0, 0, 0 FROM pair WHERE paid_here AND tax_minor <> 0
         UNION ALL SELECT key, 'fee', our_currency, 0, fee_minor, 0, 0, 0 FROM pair WHERE paid_here
@@ -142,38 +138,44 @@ PAYMENTS: Final = """
                sum(ledger)::bigint AS ledger, sum(moved)::bigint AS moved, sum(rest) <> 0 AS finer
         FROM said GROUP BY 1, 2, 3
     ), judged AS (
-        -- `alien`: in another currency than the payment's, where nothing but the gateway's ledger can say anything.
         SELECT pair.*, measure, currency, gateway, recorded, ledger, moved, finer,
-               currency <> own_currency AND measure IN ('charge', 'dispute') AS alien,
+               -- All of it moved in another currency, and nothing in this one.
                coalesce(measure = 'charge' AND charge_converted OR measure = 'dispute' AND dispute_converted, false)
-               AS converted_there,
+               AND moved = 0 AS exchanged,
                coalesce(fee_converted, false) AS fee_converted, last_at, first_at, charged_at,
                last_at IS NOT NULL OR settled_at <= %(fees_settled)s OR NOT paid_there AS is_told
         FROM added JOIN pair USING (key) LEFT JOIN news USING (key)
     )
     INSERT INTO money_fact
     SELECT 'payment', key, measure, currency,
-           CASE WHEN alien AND moved <> 0 THEN NULL
-                WHEN measure IN ('charge', 'tax') OR NOT listed THEN gateway
-                WHEN NOT %(feed)s OR measure = 'dispute' AND converted_there THEN NULL
+           CASE WHEN measure IN ('charge', 'tax') OR NOT listed THEN gateway
+                WHEN NOT %(feed)s OR measure = 'dispute' AND exchanged THEN NULL
                 WHEN measure = 'fee' AND last_at IS NULL AND settled_at > %(fees_settled)s THEN NULL
                 ELSE gateway END,
-           CASE WHEN alien AND moved <> 0 THEN NULL
-                -- What is left of a payment tells its fees only where all of them are in its currency.
+           CASE -- What is left of a payment tells its fees only where all of them are in its currency.
                 WHEN measure = 'fee' AND held AND (fee_minor IS NULL OR fee_converted OR currency <> own_currency)
                 THEN NULL
                 ELSE recorded END,
            ledger, listed, held, fresh OR measure = 'charge' AND coalesce(charged_at > %(settled)s, false), finer,
            coalesce(occurred_at, first_at), transaction_id, user_id, their_status, raw_status,
-           CASE WHEN NOT %(feed)s THEN NULL
-                WHEN alien AND moved <> 0 THEN moved
-                WHEN measure = 'charge' AND (listed OR NOT held) AND NOT converted_there AND is_told THEN moved END,
-           alien AND moved <> 0
+           CASE WHEN %(feed)s AND measure = 'charge' AND (listed OR NOT held) AND NOT exchanged AND is_told
+                THEN moved END,
+           false
     FROM judged
     UNION ALL
     SELECT 'payment', key, 'status', their_currency, NULL, NULL, NULL, listed, held, fresh, false, occurred_at,
            transaction_id, user_id, their_status, raw_status, NULL, false
     FROM pair WHERE listed AND held AND paid_there = paid_here AND their_status <> raw_status
+    UNION ALL
+    -- The ledger counts a payment for the month in which it was collected; so has the gateway.
+    SELECT 'payment', key, 'month', own_currency, NULL, NULL, NULL, listed, held, fresh, false, pair.occurred_at,
+           pair.transaction_id, pair.user_id, to_char(settled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'),
+           to_char(entry.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), NULL, false
+    FROM pair JOIN ledger_entry AS entry
+      ON entry.source = pair.transaction_id AND entry.kind = 'payment' AND entry.sequence = 0
+    WHERE listed AND paid_there AND paid_here
+      AND date_trunc('month', settled_at AT TIME ZONE 'UTC')
+          <> date_trunc('month', entry.occurred_at AT TIME ZONE 'UTC')
 """
 
 # A movement names the payment it is about, and what else it is about only in words nobody has promised: what was given
@@ -202,8 +204,7 @@ REFUNDED: Final = """
            said.under_way OR coalesce(said.last_at > %(settled)s, false)
            OR coalesce(theirs.gateway_updated_at > %(settled)s, false),
            said.finer, coalesce(theirs.occurred_at, ours.occurred_at, said.last_at),
-           ours.id, ours.user_id, theirs.status, ours.raw_status, said.moved,
-           said.currency <> coalesce(ours.currency, theirs.currency)
+           ours.id, ours.user_id, theirs.status, ours.raw_status, said.moved, false
     FROM both_sides AS said
     LEFT JOIN gateway_record AS theirs ON theirs.id = said.key
     LEFT JOIN payment_transaction AS ours ON ours.whop_payment_id = said.key
@@ -214,7 +215,8 @@ REFUNDED: Final = """
           AND line.currency = said.currency
     ) AS booked ON true
     WHERE said.listed <> said.moved
-      -- Given back in one currency and moved in another is said once, in the one that moved.
+      -- What was given back in one currency and moved in another was exchanged, and is looked at there.
+      AND said.currency = coalesce(ours.currency, theirs.currency)
       AND NOT (said.last_at IS NULL
                AND EXISTS (SELECT FROM both_sides AS other WHERE other.key = said.key AND other.last_at IS NOT NULL))
 """
@@ -300,24 +302,8 @@ MOVEMENTS: Final = """
                AND EXISTS (SELECT FROM gateway_record AS known WHERE known.id = source_id AND known.kind = 'payout'))
 """
 
-# Entries for something that is not there (any more).
-ORPHANS: Final = """
-    INSERT INTO money_fact
-    SELECT entry.kind, entry.source, CASE entry.kind WHEN 'payment' THEN 'charge' ELSE 'refund' END, line.currency,
-           0, 0, sum(line.amount_minor)::bigint, false, false, false, false,
-           min(line.occurred_at), NULL, NULL, NULL, NULL
-    FROM money_key AS keys
-    JOIN ledger_entry AS entry ON entry.source = keys.id AND entry.kind IN ('payment', 'refund')
-    JOIN ledger_line AS line ON line.entry_id = entry.id AND line.account = 'gateway_clearing'
-    WHERE keys.kind = 'entry'
-      AND NOT EXISTS (SELECT FROM payment_transaction WHERE id = entry.source)
-      AND NOT EXISTS (SELECT FROM refund WHERE id = entry.source)
-    GROUP BY entry.kind, entry.source, line.currency
-    HAVING sum(line.amount_minor) <> 0
-"""
-
-ALL: Final = (PAYMENTS, REFUNDS, PAYOUTS, ORPHANS)
+ALL: Final = (PAYMENTS, REFUNDS, PAYOUTS, strays.FACTS)
 """What can be told without the feed of movements."""
 
-OF_FEED: Final = (REFUNDED, MOVEMENTS)
+OF_FEED: Final = (REFUNDED, exchanged.FACTS, MOVEMENTS)
 """What only the feed tells."""

@@ -57,6 +57,7 @@ class GatewayMovement(Base):
         Index("ix_gateway_movement_alone", "posted_at", postgresql_where=text("payment_id IS NULL OR kind = 'other'")),
         Index("ix_gateway_movement_source", "source_id", postgresql_where=text("kind IN ('payout', 'payout_fee')")),
         Index("ix_gateway_movement_seen", "seen_at", postgresql_where=text("payment_id IS NOT NULL")),
+        Index("ix_gateway_movement_payout_seen", "seen_at", postgresql_where=text("kind IN ('payout', 'payout_fee')")),
     )
 
     id: Mapped[str] = business(Text, primary_key=True)

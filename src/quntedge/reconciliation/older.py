@@ -1,8 +1,8 @@
 """What a run looks at although it is older than the range it compares.
 
 The gateway lists objects by when they were made, so a run that reaches 35 days back never meets a payment again that
-is disputed after 60. Its ledger tells all the same: by what it has moved lately, and by naming the payment. Those
-payments, and all of which a difference is still open, are read one by one.
+is disputed after 60. Its ledger tells all the same: by what it has moved lately, and by naming the payment or payout.
+Those, payouts that have not arrived yet, and all of which a difference is still open, are read one by one.
 """
 
 import asyncio
@@ -53,6 +53,18 @@ _CHOOSE = text(
           AND NOT EXISTS (SELECT FROM gateway_record AS known
                           WHERE known.id = movement.payment_id AND known.occurred_at >= :since)
         GROUP BY payment_id
+        UNION ALL
+        SELECT 'payout', known.id, known.occurred_at, min(posted_at)
+        FROM gateway_movement AS movement JOIN gateway_record AS known ON known.id = source_id
+        WHERE movement.kind IN ('payout', 'payout_fee') AND posted_at < :until
+          AND movement.seen_at >= coalesce((SELECT max(finished_at) FROM reconciliation_run WHERE state = 'done'),
+                                           '-infinity')
+          AND known.kind = 'payout' AND known.occurred_at < :since
+        GROUP BY known.id
+        UNION ALL
+        -- No movement tells that money has arrived.
+        SELECT 'payout', id, occurred_at, seen_at FROM gateway_record
+        WHERE :all AND kind = 'payout' AND counted AND status <> 'completed' AND occurred_at < :since
     )
     INSERT INTO reconciliation_older (run_id, object_kind, object_id, occurred_at)
     SELECT :run, kind, id, max(occurred_at) FROM chosen

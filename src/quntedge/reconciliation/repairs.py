@@ -17,6 +17,7 @@ from quntedge.gateway.finance import MovementKind
 from quntedge.kit.errors import QuntedgeError
 from quntedge.kit.logging import get_logger
 from quntedge.kit.money import Money
+from quntedge.reconciliation.exchanged import exchange_of
 from quntedge.reconciliation.models import GatewayRecord
 from quntedge.reconciliation.rules import Repair, Sides, at_gateway, gain_of
 from quntedge.storage.rows import among
@@ -33,8 +34,7 @@ _REFUNDED = select(GatewayRecord.payment_id).where(among(GatewayRecord.id), Gate
 # What was kept of one payment, exactly: the fractions of all movements are added up before anything is rounded.
 _KEPT = text(
     "SELECT kind, currency, (-sum(amount_minor) - round(sum(residue) / 1e8))::bigint AS amount, max(posted_at) AS at"
-    " FROM gateway_movement WHERE payment_id = :payment AND kind IN ('fee', 'tax') AND currency = :currency"
-    " GROUP BY 1, 2"
+    " FROM gateway_movement WHERE payment_id = :payment AND kind IN ('fee', 'tax') GROUP BY 1, 2"
 )
 _ROUNDED = text(
     "UPDATE money_difference SET resolution = 'adjusted', resolved_at = :now, resolved_by = :by, note = :note"
@@ -64,6 +64,7 @@ class Repairs:
             Repair.POST_FEE: self._post_fees,
             Repair.POST_PAYOUT: self._post_payouts,
             Repair.POST_ROUNDING: self._post_roundings,
+            Repair.POST_CONVERSION: self._post_conversions,
         }
 
     async def mend(self, repairs: Sequence[tuple[Repair, Sides]]) -> None:
@@ -130,20 +131,30 @@ class Repairs:
 
     async def _post_fee(self, unit: UnitOfWork, sides: Sides) -> None:
         connection = await unit.connection()
-        rows = await connection.execute(_KEPT, {"payment": sides.object_id, "currency": sides.currency})
-        kept = {MovementKind(row.kind): row for row in rows}
+        kept = (await connection.execute(_KEPT, {"payment": sides.object_id})).all()
         if not kept or sides.transaction_id is None:
             return
-        amounts = {kind: Money(row.amount, row.currency) for kind, row in kept.items()}
+        # All of it may have been taken in another currency than we believed: then nothing was in this one.
+        amounts = {
+            MovementKind(row.kind): Money(row.amount, row.currency) for row in kept if row.currency == sides.currency
+        }
         nothing = Money.zero(sides.currency)
         await self._bookkeeping.service.post_fees(
             unit,
             sides.transaction_id,
             fees=amounts.get(MovementKind.FEE, nothing),
             tax_remitted=amounts.get(MovementKind.TAX, nothing),
-            occurred_at=max(row.at for row in kept.values()),
+            occurred_at=max(row.at for row in kept),
             cause=BY_US,
         )
+
+    async def _post_conversions(self, batch: Sequence[Sides]) -> None:
+        async with self._units() as unit:
+            for payment_id in sorted({sides.object_id for sides in batch}):
+                exchange = await exchange_of(unit, payment_id, BY_US)
+                if exchange is not None:
+                    await self._bookkeeping.conversions.post(unit, exchange)
+            await unit.commit()
 
     async def _post_payouts(self, batch: Sequence[Sides]) -> None:
         async with self._units() as unit:

@@ -1,13 +1,18 @@
 """What may differ between the gateway, our records and the ledger; why; who looks at it; what mends it. Pure."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 SLICE = timedelta(days=7)
-"""What is read and compared at a time: bounded work, and what is lost at most by a crash."""
+"""What is read and compared at a time where there is much of it: bounded work, and what is lost at most by a crash."""
+
+LONGEST = timedelta(days=448)
+"""What is read at a time where there is next to nothing."""
+
+LITTLE = 100
+"""Rows: as many as the gateway lists on one page."""
 
 SETTLING = timedelta(minutes=5)
 """News of what changed at the gateway less than this ago is still on its way to us."""
@@ -34,10 +39,14 @@ class Measure(StrEnum):
     DISPUTE_FEE = "dispute_fee"
     PAYOUT = "payout"
     PAYOUT_FEE = "payout_fee"
+    CONVERSION = "conversion"
+    """What came to the balance in another currency than the payment's, and what left it in the payment's own."""
     OTHER = "other"
-    """A movement on the gateway's balance that belongs to nothing we know."""
+    """A movement on the gateway's balance, or an entry of the ledger, that belongs to nothing we know."""
     STATUS = "status"
     """No amount: what has become of an object."""
+    MONTH = "month"
+    """No amount: the month that something counts for."""
 
 
 class Cause(StrEnum):
@@ -60,6 +69,8 @@ class Cause(StrEnum):
     MOVED = "moved"
     """The gateway's own ledger contradicts its lists."""
     CONVERSION = "conversion"
+    """The gateway exchanged a payment in a way that is not booked by itself."""
+    MONTH = "month"
 
 
 class Resolution(StrEnum):
@@ -80,6 +91,7 @@ class Repair(StrEnum):
     POST_FEE = "post_fee"
     POST_PAYOUT = "post_payout"
     POST_ROUNDING = "post_rounding"
+    POST_CONVERSION = "post_conversion"
 
 
 class Stage(StrEnum):
@@ -103,8 +115,10 @@ STAGES = tuple(stage.value for stage in Stage)
 TRIGGERS = ("nightly", "manual")
 RECORD_KINDS = ("payment", "refund", "payout")
 OLDER_KINDS = ("payment", "refund", "payout", "movement", "entry")
-OF_FEED = (Measure.FEE, Measure.DISPUTE, Measure.DISPUTE_FEE, Measure.OTHER)
+OF_FEED = (Measure.FEE, Measure.DISPUTE, Measure.DISPUTE_FEE, Measure.CONVERSION, Measure.OTHER)
 """What only the feed of movements tells of the gateway's side."""
+WORDS_ONLY = (Measure.STATUS, Measure.MONTH)
+"""What is no amount: both sides say a word."""
 
 COSTS = frozenset({Measure.FEE, Measure.REFUND, Measure.DISPUTE, Measure.DISPUTE_FEE, Measure.PAYOUT_FEE})
 """Measures of which more at the gateway means less on our balance."""
@@ -135,10 +149,10 @@ class Sides:
     """One measure of one object in one currency, as each side has it. Minor units; None: this side does not tell.
 
     `gateway` is what the gateway lists, `moved` what it has moved on its own ledger because of it; what only that
-    ledger tells (fees, disputes) is `gateway`. `converted`: it was moved in another currency than the payment's.
+    ledger tells (fees, disputes) is `gateway`. `converted`: the gateway has exchanged the payment.
     `listed` and `held`: the gateway, and we, have the object at all. `fresh`: one side changed it just now, or is ahead
     of what was read. `finer`: the gateway's exact amount is no whole number of minor units. `gateway_status` and
-    `recorded_status` are the gateway's own words.
+    `recorded_status` are the gateway's own words, of a month the days on which it and the ledger have the payment.
     """
 
     object_kind: str
@@ -163,7 +177,7 @@ class Sides:
 
 def differs(sides: Sides) -> bool:
     """Whether those who tell tell different things."""
-    if sides.measure is Measure.STATUS:
+    if sides.measure in WORDS_ONLY:
         return sides.gateway_status != sides.recorded_status
     told = {side for side in (sides.gateway, sides.recorded, sides.ledger, sides.moved) if side is not None}
     return len(told) > 1
@@ -196,12 +210,16 @@ def gain_of(measure: Measure, gateway: int, ledger: int) -> int:
 def cause_of(sides: Sides) -> Cause:
     """Why these sides differ."""
     known_here = sides.held or sides.object_kind in ("payout", "movement")
+    if sides.object_kind == "payout" and not sides.listed and sides.measure is not Measure.OTHER:
+        return Cause.TIMING if sides.fresh else Cause.MISSING_AT_GATEWAY
     if not sides.listed and not sides.held:
         return Cause.LEDGER_ORPHAN if sides.ledger else Cause.MOVEMENT
     if sides.fresh:
         return Cause.TIMING
     if sides.converted:
         return Cause.CONVERSION
+    if sides.measure is Measure.MONTH:
+        return Cause.MONTH
     if not sides.listed:
         return Cause.MISSING_AT_GATEWAY
     if not known_here:
@@ -251,8 +269,10 @@ def repair_of(sides: Sides, cause: Cause) -> Repair | None:
     lacks altogether while the gateway and our records agree, and what nobody but the gateway can know.
     """
     about_payment = sides.object_kind in ("payment", "refund")
-    if cause in (Cause.TIMING, Cause.MOVED, Cause.CONVERSION):
+    if cause in (Cause.TIMING, Cause.MOVED):
         return None
+    if cause is Cause.CONVERSION:
+        return Repair.POST_CONVERSION if sides.held else None
     if cause in (Cause.MISSING_HERE, Cause.STATUS, Cause.AMOUNT, Cause.REFUND) and about_payment and sides.listed:
         return Repair.READ_PAYMENT
     if sides.measure in (Measure.DISPUTE, Measure.DISPUTE_FEE) and sides.gateway != sides.recorded:
@@ -273,6 +293,8 @@ def detail_of(sides: Sides, cause: Cause) -> str:
     """One sentence for whoever looks at it; no names and no amounts, which stand in columns of their own."""
     if sides.measure is Measure.STATUS:
         return f"{sides.gateway_status or 'nothing'} at the gateway, {sides.recorded_status or 'nothing'} here"
+    if sides.measure is Measure.MONTH:
+        return f"collected on {sides.gateway_status} at the gateway, on {sides.recorded_status} in the ledger"
     return _DETAILS[cause].format(kind=sides.object_kind, measure=sides.measure.value.replace("_", " "))
 
 
@@ -289,10 +311,10 @@ _DETAILS = {
     Cause.MOVEMENT: "a movement on the gateway's balance that belongs to nothing we know",
     Cause.LEDGER_MISSING: "the {measure} of the {kind} is not in the ledger",
     Cause.LEDGER_AMOUNT: "the ledger has another {measure} for the {kind} than our records",
-    Cause.LEDGER_ORPHAN: "the ledger has an entry for something that neither the gateway nor we know",
+    Cause.LEDGER_ORPHAN: "the ledger has an entry that nothing which the gateway or we know accounts for",
     Cause.ROUNDING: "the gateway counts fractions; the whole amounts are one apart",
     Cause.MOVED: "the gateway's own ledger has moved another {measure} for the {kind} than its lists say",
-    Cause.CONVERSION: "the gateway has moved the {measure} of the {kind} in another currency than the payment's",
+    Cause.CONVERSION: "the gateway exchanged the {kind}, and not all of it once and at the usual rate",
 }
 
 _PERIOD = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
@@ -318,10 +340,14 @@ def next_month(at: datetime) -> datetime:
     return (first + timedelta(days=32)).replace(day=1)
 
 
-def slices(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The range in pieces of at most a week, none across the end of a month, so that months can be summed up."""
-    begin = since
-    while begin < until:
-        end = min(begin + SLICE, next_month(begin), until)
-        yield begin, end
-        begin = end
+def end_of_piece(begin: datetime, until: datetime, length: timedelta, *, within_month: bool) -> datetime:
+    """Where a piece ends that begins here. Those that are compared end with the month, so that months can be summed
+    up."""
+    end = until if until - begin <= length else begin + length
+    return min(end, next_month(begin)) if within_month else end
+
+
+def next_length(length: timedelta, rows: int) -> timedelta:
+    """How long the piece after one with so many rows is: longer and longer where little happens, so that a gap of
+    years takes few calls, and a week again as soon as there is much."""
+    return min(2 * length, LONGEST) if rows <= LITTLE else SLICE

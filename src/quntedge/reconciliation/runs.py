@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, Select, select, text
 from sqlalchemy.exc import IntegrityError
 
 from quntedge.kit.ids import new_id
@@ -182,11 +182,15 @@ async def get(unit: UnitOfWork, run_id: str) -> Row[Any]:
 
 async def last_nightly(unit: UnitOfWork) -> datetime | None:
     """When the last nightly run was begun."""
-    query = (
-        select(ReconciliationRun.started_at)
-        .where(ReconciliationRun.trigger == "nightly")
-        .order_by(ReconciliationRun.started_at.desc())
-        .limit(1)
-    )
-    found: datetime | None = await (await unit.connection()).scalar(query)
+    return await _newest(unit, select(ReconciliationRun.started_at))
+
+
+async def nightly_until(unit: UnitOfWork) -> datetime | None:
+    """Up to when the nightly runs have compared everything: where the last one ended that came to its end."""
+    return await _newest(unit, select(ReconciliationRun.until).where(ReconciliationRun.state == "done"))
+
+
+async def _newest(unit: UnitOfWork, query: Select[datetime]) -> datetime | None:
+    nightly = query.where(ReconciliationRun.trigger == "nightly").order_by(ReconciliationRun.started_at.desc())
+    found: datetime | None = await (await unit.connection()).scalar(nightly.limit(1))
     return found

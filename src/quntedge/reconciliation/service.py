@@ -14,19 +14,23 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Row
 
+from quntedge.audit.writing import audit_done
 from quntedge.gateway.errors import GatewayError, GatewayRateLimited, GatewayRejected
 from quntedge.gateway.finance import PayoutSnapshot
 from quntedge.kit.crypto import random_token
 from quntedge.kit.logging import get_logger
 from quntedge.kit.metrics import MONEY_DIFFERENCES_OPEN
 from quntedge.reconciliation import older, queries, runs, statement
-from quntedge.reconciliation.comparing import Attempt, Slice, attempt_of, compare
+from quntedge.reconciliation.comparing import Attempt, Outcome, Slice, attempt_of, compare
 from quntedge.reconciliation.errors import RunUnderWay
 from quntedge.reconciliation.older import MoneyGateway
 from quntedge.reconciliation.repairs import Repairs
-from quntedge.reconciliation.rules import NIGHTLY_WINDOW, SETTLING, Repair, Sides, Stage, slices
+from quntedge.reconciliation.rules import NIGHTLY_WINDOW, SETTLING, SLICE, Stage, end_of_piece, next_length
 from quntedge.reconciliation.runs import Step, TakenOver, Wish
 from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+
+MANUAL: Final = "manual"
+"""The trigger of a run that somebody asked for; the schedule's is `nightly`."""
 
 EVERY: Final = timedelta(hours=24)
 AFTER_TROUBLE: Final = timedelta(minutes=5)
@@ -71,21 +75,28 @@ class ReconciliationService:
     ) -> str:
         """As `begin`, in the caller's unit of work: a worker's sweep takes it up."""
         end = until or unit.clock.now() - SETTLING
-        return await runs.begin(unit, Wish(since, end, trigger, requested_by))
+        run_id = await runs.begin(unit, Wish(since, end, trigger, requested_by))
+        if trigger == MANUAL:
+            audit_done(unit, "reconciliation.run", "reconciliation_run", run_id)
+        return run_id
 
     async def work_due(self) -> int:
         """For a sweep: goes on with a run that somebody left or asked for, or begins the nightly one; 1 if it did.
 
-        The first one is begun a day after the first payment.
+        The first one is begun a day after the first payment. Each goes back to where the one before ended, however
+        long ago that was.
         """
         async with self._units() as unit:
             now = unit.clock.now()
             run_id = await runs.due(unit)
-            last = await runs.last_nightly(unit) or await queries.first_payment_at(unit)
+            first = await queries.first_payment_at(unit)
+            last = await runs.last_nightly(unit) or first
+            reached = await runs.nightly_until(unit) or first
             under_way = await queries.running(unit)
         if run_id is None and under_way is None and last is not None and last <= now - EVERY:
+            since = max(min(now - NIGHTLY_WINDOW, reached or now), now - runs.LONGEST)
             try:
-                run_id = await self.begin(now - NIGHTLY_WINDOW, None, trigger="nightly", requested_by="schedule")
+                run_id = await self.begin(since, None, trigger="nightly", requested_by="schedule")
             except RunUnderWay:
                 # Another process was faster.
                 return 0
@@ -135,13 +146,16 @@ class ReconciliationService:
                 rows += await self._look_back(run, feed)
                 progress(stage, _share(run, stage, run.until), rows)
                 position = run.until
-            for since, until in slices(position, self._end_of(run, stage)):
-                if stage is Stage.COMPARE:
-                    piece = Slice(run.id, run.started_at, since, until, feed)
-                    await self._compare(run, piece, Step(stage, since), Step(stage, until))
+            comparing, end, length = stage is Stage.COMPARE, self._end_of(run, stage), SLICE
+            while position < end:
+                until = end_of_piece(position, end, length, within_month=comparing)
+                if comparing:
+                    piece = Slice(run.id, run.started_at, position, until, feed)
+                    counted = await self._compare(run, piece, Step(stage, position), Step(stage, until))
                 else:
-                    counted, told = await self._read(run, stage, since, until)
+                    counted, told = await self._read(run, stage, position, until)
                     rows, feed = rows + counted, feed and told
+                position, length = until, next_length(length, counted)
                 progress(stage, _share(run, stage, until), rows)
             stage, position = _after(stage), run.since
             await self._note(run.id, Step(stage, position, feed))
@@ -215,19 +229,20 @@ class ReconciliationService:
         async with self._units() as unit:
             return await older.waiting(unit, run_id)
 
-    async def _compare(self, run: Row[Any], piece: Slice, before: Step, after: Step) -> None:
+    async def _compare(self, run: Row[Any], piece: Slice, before: Step, after: Step) -> int:
         """Compares one piece; what can be mended is mended, and it is compared again. `before` is where the run stays
-        meanwhile, `after` where it is then."""
+        meanwhile, `after` where it is then. Returns how many objects there were."""
         tried: set[Attempt] = set()
         # What is read again may show what else is to be posted, so several rounds may be needed; what did not help
         # is not tried again.
-        while repairs := await self._compare_once(run, piece, tried, before, after):
-            await self.repairs.mend(repairs)
-            tried.update(attempt_of(repair, sides) for repair, sides in repairs)
+        while (outcome := await self._compare_once(run, piece, tried, before, after)).repairs:
+            await self.repairs.mend(outcome.repairs)
+            tried.update(attempt_of(repair, sides) for repair, sides in outcome.repairs)
+        return outcome.compared
 
     async def _compare_once(
         self, run: Row[Any], piece: Slice, tried: set[Attempt], before: Step, after: Step
-    ) -> list[tuple[Repair, Sides]]:
+    ) -> Outcome:
         async with self._units() as unit:
             outcome = await compare(unit, piece, tried)
             again = bool(outcome.repairs)
@@ -239,7 +254,7 @@ class ReconciliationService:
             )
             await runs.move(unit, run.id, self._holder, step)
             await unit.commit()
-        return outcome.repairs
+        return outcome
 
     async def _note(self, run_id: str, step: Step) -> None:
         async with self._units() as unit:

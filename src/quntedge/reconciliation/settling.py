@@ -23,6 +23,7 @@ from quntedge.reconciliation.errors import (
     PeriodClosed,
     PeriodNotReady,
 )
+from quntedge.reconciliation.exchanged import exchange_of
 from quntedge.reconciliation.models import MoneyDifference, MoneyPeriod
 from quntedge.reconciliation.queries import Filter
 from quntedge.reconciliation.rules import BY_HAND, Measure, Resolution, at_gateway, bounds_of, gain_of
@@ -30,6 +31,9 @@ from quntedge.storage.unit_of_work import UnitOfWork
 
 _NOTE_LENGTH: Final = range(3, 1001)
 _LISTED: Final = 20
+_NOT_EXCHANGED: Final = (
+    "This is not one payment exchanged into one other currency: ask Whop what was moved, and explain it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class Settling:
         """Writes down what became of a difference; the row then.
 
         `adjusted` only proposes it, because it posts to the ledger: the difference stays open until somebody else
-        agrees. Raises `InvalidResolution`, `DifferenceNotFound`, `AlreadyResolved`, `CannotBeAdjusted`.
+        agrees. Of what was exchanged it posts both currencies as the gateway has moved them. Raises
+        `InvalidResolution`, `DifferenceNotFound`, `AlreadyResolved`, `CannotBeAdjusted`.
         """
         note = verdict.note.strip()
         if verdict.resolution not in BY_HAND or len(note) not in _NOTE_LENGTH:
@@ -62,7 +67,7 @@ class Settling:
             raise AlreadyResolved(f"This difference was resolved as {found.resolution} by {found.resolved_by}.")
         now = unit.clock.now()
         if verdict.resolution == Resolution.ADJUSTED:
-            _gain(found)
+            await self._check_adjustable(unit, found)
             values = {"proposed_by": verdict.by, "proposed_at": now, "note": note}
         else:
             values = {"resolution": verdict.resolution, "resolved_at": now, "resolved_by": verdict.by, "note": note}
@@ -83,6 +88,21 @@ class Settling:
         if found.proposed_by == by:
             raise ApprovalByProposer("You proposed this yourself. Have somebody else approve it, or reject it.")
         now = unit.clock.now()
+        await self._post(unit, found, by, now)
+        await self._write_down(
+            unit, difference_id, {"resolution": Resolution.ADJUSTED, "resolved_at": now, "resolved_by": by}
+        )
+        audit_done(unit, "reconciliation.approve", "money_difference", difference_id, proposed_by=found.proposed_by)
+        return await queries.difference(unit, difference_id)
+
+    async def _post(self, unit: UnitOfWork, found: Row[Any], by: str, now: datetime) -> None:
+        cause = f"reconciliation:{found.id}"
+        if found.measure == Measure.CONVERSION:
+            exchange = await exchange_of(unit, found.object_id, cause)
+            if exchange is None:
+                raise CannotBeAdjusted(_NOT_EXCHANGED)
+            await self._bookkeeping.conversions.post(unit, exchange, agreed=True)
+            return
         gain = _gain(found)
         clearing, written_off = Account.GATEWAY_CLEARING, Account.ADJUSTMENTS
         await self._bookkeeping.service.post_adjustment(
@@ -95,13 +115,8 @@ class Settling:
             requested_by=found.proposed_by,
             approved_by=by,
             occurred_at=now,
-            cause=f"reconciliation:{found.id}",
+            cause=cause,
         )
-        await self._write_down(
-            unit, difference_id, {"resolution": Resolution.ADJUSTED, "resolved_at": now, "resolved_by": by}
-        )
-        audit_done(unit, "reconciliation.approve", "money_difference", difference_id, proposed_by=found.proposed_by)
-        return await queries.difference(unit, difference_id)
 
     async def reject(self, unit: UnitOfWork, difference_id: str, by: str) -> Row[Any]:
         """Turns a proposed adjustment down; whoever proposed it may, too. The difference stays open. The row then.
@@ -126,6 +141,13 @@ class Settling:
         return found
 
     @staticmethod
+    async def _check_adjustable(unit: UnitOfWork, found: Row[Any]) -> None:
+        if found.measure != Measure.CONVERSION:
+            _gain(found)
+        elif found.transaction_id is None or await exchange_of(unit, found.object_id, "") is None:
+            raise CannotBeAdjusted(_NOT_EXCHANGED)
+
+    @staticmethod
     async def _write_down(unit: UnitOfWork, difference_id: str, values: dict[str, Any]) -> None:
         statement = update(MoneyDifference).where(MoneyDifference.id == difference_id).values(**values)
         await (await unit.connection()).execute(statement)
@@ -138,9 +160,8 @@ class Settling:
         found = await self._locked(unit, difference_id)
         if found.resolution is not None:
             raise AlreadyResolved(f"This difference was resolved as {found.resolution} by {found.resolved_by}.")
-        await (await unit.connection()).execute(
-            update(MoneyDifference).where(MoneyDifference.id == difference_id).values(owner=name)
-        )
+        await self._write_down(unit, difference_id, {"owner": name})
+        audit_done(unit, "reconciliation.assign", "money_difference", difference_id)
         return await queries.difference(unit, difference_id)
 
     @staticmethod
@@ -171,7 +192,10 @@ class Settling:
             shown = ", ".join(
                 f"{row.measure} {Money(row.unexplained_minor, row.currency)}" for row in unexplained[:_LISTED]
             )
-            raise PeriodNotReady(f"The sums of {run.id} do not agree although no difference says why: {shown}.")
+            raise PeriodNotReady(
+                f"The sums of {run.id} do not agree although no difference says why: {shown}. Compare the month again;"
+                " should that not help, the comparison itself is wrong, and its report is what its makers need."
+            )
         await self._refuse_open(unit, period)
         return await self._write(unit, period, run.id, by, unit.clock.now())
 
@@ -194,7 +218,8 @@ class Settling:
             f"{row.id} {row.cause} {row.object_id} {Money(row.amount_minor, row.currency)}" for row in page.data
         )
         raise PeriodNotReady(
-            f"{number} difference{'s' if len(listed) > 1 else ''} of {period} not explained: {shown}.",
+            f"{number} difference{'s' if len(listed) > 1 else ''} of {period} not explained: {shown}."
+            " `quntedge reconcile show ID` shows one, `quntedge reconcile resolve ID` says what became of it.",
             extra={"differences": listed},
         )
 

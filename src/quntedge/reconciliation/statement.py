@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import FromClause
+from sqlalchemy import FromClause, select
 
 from quntedge.gateway.finance import Movement, PayoutSnapshot, PayoutStatus
 from quntedge.gateway.port import PaymentSnapshot, PaymentStatus, RefundSnapshot, RefundStatus
+from quntedge.payments.models import PaymentTransaction
 from quntedge.reconciliation.models import GatewayMovement, GatewayRecord
-from quntedge.storage.rows import insert_rows
+from quntedge.storage.rows import among, insert_rows
 from quntedge.storage.unit_of_work import UnitOfWork
 
 _LEFT: Final = frozenset(
@@ -16,7 +17,10 @@ _LEFT: Final = frozenset(
 )
 """Payouts whose money has left the balance: it is under way, or there."""
 
-_RECORD_CHANGES: Final = ("status", "counted", "amount_minor", "tax_minor", "fee_minor", "settled_at")
+_RECORD_CHANGES: Final = ("status", "counted", "currency", "amount_minor", "tax_minor", "fee_minor", "settled_at")
+_CURRENCIES: Final = select(PaymentTransaction.whop_payment_id, PaymentTransaction.currency).where(
+    among(PaymentTransaction.whop_payment_id)
+)
 Rows = dict[str, dict[str, Any]]
 
 
@@ -45,10 +49,17 @@ async def keep_payments(unit: UnitOfWork, page: Iterable[PaymentSnapshot]) -> in
 
 
 async def keep_refunds(unit: UnitOfWork, page: Iterable[RefundSnapshot]) -> int:
-    """Keeps a page of refunds; how many there were."""
+    """Keeps a page of refunds, in the currencies of their payments; how many there were."""
     now = unit.clock.now()
+    refunds = list(page)
+    named = [refund.payment_id for refund in refunds if refund.payment_id is not None]
+    currencies = {
+        row.whop_payment_id: row.currency
+        for row in await (await unit.connection()).execute(_CURRENCIES, {"values": named})
+    }
     rows: Rows = {}
-    for refund in page:
+    for refund in refunds:
+        amount = refund.in_currency(currencies.get(refund.payment_id, refund.amount.currency))
         counted = refund.status is RefundStatus.SUCCEEDED
         rows[refund.refund_id] = {
             "id": refund.refund_id,
@@ -56,8 +67,8 @@ async def keep_refunds(unit: UnitOfWork, page: Iterable[RefundSnapshot]) -> int:
             "payment_id": refund.payment_id,
             "status": refund.raw_status,
             "counted": counted,
-            "currency": refund.amount.currency,
-            "amount_minor": refund.amount.amount_minor,
+            "currency": amount.currency,
+            "amount_minor": amount.amount_minor,
             "tax_minor": 0,
             "fee_minor": 0,
             "occurred_at": refund.created_at or now,
@@ -110,7 +121,8 @@ async def keep_movements(unit: UnitOfWork, page: Iterable[Movement]) -> int:
         }
         for movement in page
     }
-    await _keep(unit, GatewayMovement.__table__, rows, ("kind", "amount_minor", "residue", "payment_id", "source_id"))
+    changes = ("kind", "currency", "amount_minor", "residue", "payment_id", "source_id")
+    await _keep(unit, GatewayMovement.__table__, rows, changes)
     return len(rows)
 
 

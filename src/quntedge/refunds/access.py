@@ -9,10 +9,10 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from quntedge.cancellations.beginning import KIND as CANCELLATION
 from quntedge.cancellations.queries import open_cancellation, situation_of
 from quntedge.cancellations.rules import Option, Survey, Timing, options
 from quntedge.cancellations.service import CancellationService, new_cancellation_id
-from quntedge.cancellations.steps import KIND as CANCELLATION
 from quntedge.catalog import queries as catalog
 from quntedge.payments.models import PaymentTransaction
 from quntedge.processes.runner import ProcessRunner

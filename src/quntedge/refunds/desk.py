@@ -101,7 +101,7 @@ class RefundDesk:
         """Agrees to a refund that waits for it, and sends it.
 
         Raises `RefundNotFound`, `InvalidRefund`, `RefundNotWaiting`, `ApprovalByRequester`, `PaymentNotRefundable`,
-        `PaymentDisputed`.
+        `PaymentDisputed`, `NothingLeftToRefund`, `AboveWhatIsLeft`.
         """
         kept = rules.note_text(note)
         async with self._units() as unit:
@@ -112,7 +112,11 @@ class RefundDesk:
                 )
                 raise await self._denied(unit, error, row, actor)
             try:
-                rules.check_refundable(await queries.standing(unit.session, payment))
+                standing = await queries.standing(unit.session, payment)
+                rules.check_refundable(standing)
+                if row.refund_request_id is None:
+                    # What is owed goes to the gateway all the same: its refusal makes a new one over what is left.
+                    rules.check_still_left(standing, Money(row.amount_minor, row.currency))
             except Conflict as error:
                 raise await self._denied(unit, error, row, actor) from None
             row.status, row.approved_by, row.approved_at = "approved", actor, unit.clock.now()

@@ -32,7 +32,7 @@ class RefundCurrencyMismatch(Conflict):
 
 
 class PaymentNotRefundable(Conflict):
-    """The payment has not been collected, so there is nothing to give back."""
+    """Nothing was collected with the payment, so there is nothing to give back."""
 
     code = "payment_not_refundable"
     title = "This payment cannot be refunded"

@@ -52,7 +52,7 @@ async def find(session: AsyncSession, which: Filter, cursor: str | None, limit: 
     if which.requested_by is not None:
         query = query.where(Refund.requested_by == which.requested_by)
     if cursor is not None:
-        query = query.where(tuple_(Refund.occurred_at, Refund.id) < tuple_(*decode_cursor(cursor)))
+        query = query.where(tuple_(Refund.occurred_at, Refund.id) < tuple_(*decode_cursor(cursor, "ref")))
     rows = await session.scalars(query.order_by(Refund.occurred_at.desc(), Refund.id.desc()).limit(limit + 1))
     return Page.cut(rows.all(), limit, lambda row: (row.occurred_at, row.id))
 
@@ -85,17 +85,22 @@ async def payment(session: AsyncSession, transaction_id: str) -> PaymentTransact
     return row
 
 
-async def standing(session: AsyncSession, row: PaymentTransaction) -> Standing:
-    """What of a payment decides about refunds. Lock the payment first where something follows from it."""
+async def held_of(session: AsyncSession, transaction_id: str) -> int:
+    """How many minor units of a payment have gone back, are on their way or are promised."""
     held = await session.scalar(
         select(RefundTally.held_minor)
-        .where(RefundTally.transaction_id == row.id)
+        .where(RefundTally.transaction_id == transaction_id)
         .execution_options(populate_existing=True)
     )
+    return held or 0
+
+
+async def standing(session: AsyncSession, row: PaymentTransaction) -> Standing:
+    """What of a payment decides about refunds. Lock the payment first where something follows from it."""
     return Standing(
         paid=is_paid(row.status) and row.paid_at is not None,
         total=None if row.total_minor is None else Money(row.total_minor, row.currency),
-        held=Money(held or 0, row.currency),
+        held=Money(await held_of(session, row.id), row.currency),
         disputed=is_disputed(row.disputed_minor, row.dispute_status),
     )
 

@@ -76,8 +76,8 @@ def is_disputed(disputed_minor: int, dispute_status: str | None) -> bool:
 
 def check_refundable(standing: Standing) -> None:
     """Raises `PaymentNotRefundable`, `PaymentDisputed`."""
-    if not standing.paid or standing.total is None:
-        raise PaymentNotRefundable("The payment has not been collected, so there is nothing to give back.")
+    if not standing.paid or not standing.total:
+        raise PaymentNotRefundable("Nothing was collected with this payment, so there is nothing to give back.")
     if standing.disputed:
         raise PaymentDisputed(
             "The buyer's bank decides about this payment. Answer the dispute, or accept it; a refund would pay twice."
@@ -106,6 +106,13 @@ def amount_of(standing: Standing, wanted: Money | None) -> Money:
     if wanted > left:
         raise above(left)
     return wanted
+
+
+def check_still_left(standing: Standing, amount: Money) -> None:
+    """That a refund which holds its amount can still be sent: what the gateway's dashboard gave back meanwhile was
+    counted, not asked for. Raises `NothingLeftToRefund`, `AboveWhatIsLeft`."""
+    if standing.total is not None and standing.held > standing.total:
+        raise above(max(Money.zero(amount.currency), standing.total - (standing.held - amount)))
 
 
 def above(left: Money) -> QuntedgeError:

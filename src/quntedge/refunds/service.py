@@ -146,13 +146,14 @@ class _Batch:
         return wish
 
     def _made_elsewhere(self, snapshot: RefundSnapshot, owner: RefundedPayment) -> Refund:
+        amount = snapshot.in_currency(self._payments[owner.transaction_id].currency)
         row = Refund(
             id=new_id("ref", self._now),
             user_id=owner.user_id,
             transaction_id=owner.transaction_id,
             whop_refund_id=snapshot.refund_id,
-            amount_minor=snapshot.amount.amount_minor,
-            currency=snapshot.amount.currency,
+            amount_minor=amount.amount_minor,
+            currency=amount.currency,
             occurred_at=snapshot.created_at or self._now,
             created_at=self._now,
         )
@@ -164,8 +165,9 @@ class _Batch:
         status = snapshot.status if snapshot.status in RefundStatus else RefundStatus.UNKNOWN
         row.status = status.value
         # A wish was made in the payment's currency; how it settled in another one says nothing about what is left.
-        if row.requested_by is None or snapshot.amount.currency == row.currency:
-            row.amount_minor, row.currency = snapshot.amount.amount_minor, snapshot.amount.currency
+        amount = snapshot.in_currency(self._payments[row.transaction_id].currency)
+        if row.requested_by is None or amount.currency == row.currency:
+            row.amount_minor, row.currency = amount.amount_minor, amount.currency
         if row.requested_by is None:
             row.reason = snapshot.reason
         row.failure_reason = snapshot.failure_reason

@@ -6,18 +6,42 @@ cheap and harmless.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import procrastinate
 import psycopg_pool
 from procrastinate.types import JSONValue
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from quntedge.kit.logging import get_logger
+from quntedge.kit.metrics import JOBS_FAILED
 from quntedge.storage.engine import libpq_url
-from quntedge.storage.unit_of_work import UnitOfWork
+from quntedge.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 # A worker writes its heartbeat every ten seconds; after six missing ones its jobs are taken from it.
 STALLED_AFTER_SECONDS = 60
+
+FAILED_KEPT = timedelta(days=90)
+"""How long a job that failed for good can be looked at."""
+ENDED_KEPT = timedelta(days=7)
+"""How long others stay that ended. Those that went well are deleted at once, unless a worker is killed just then."""
+PURGED_AT_ONCE = 1000
+
+# When a job ended is the time of its last event, by the machine's clock as all times of jobs are.
+_PURGE = """
+    DELETE FROM procrastinate_jobs WHERE id IN (
+        SELECT job.id FROM procrastinate_jobs AS job
+        WHERE job.status IN ('failed', 'cancelled', 'aborted', 'succeeded')
+          AND coalesce((SELECT max(at) FROM procrastinate_events AS event WHERE event.job_id = job.id), '-infinity')
+              < now() - CASE WHEN job.status = 'failed' THEN CAST(:failed AS interval) ELSE CAST(:ended AS interval) END
+        ORDER BY job.id LIMIT :portion FOR UPDATE SKIP LOCKED
+    )
+"""
+_FAILED = """
+    SELECT task_name, count(*) AS jobs FROM procrastinate_jobs
+    WHERE status IN ('failed', 'cancelled', 'aborted', 'succeeded') AND status = 'failed' GROUP BY 1 ORDER BY 2 DESC, 1
+"""
 
 log = get_logger(__name__)
 
@@ -73,3 +97,21 @@ class JobQueue:
             " WHERE status = 'todo' AND scheduled_at > now()",
             by=by,
         )
+
+    async def purge(self, unit: UnitOfWork, _now: datetime) -> int:
+        """Deletes a portion of the jobs that ended long ago, and says how many there were. Others are left waiting."""
+        connection = await unit.connection()
+        kept = {"failed": FAILED_KEPT, "ended": ENDED_KEPT, "portion": PURGED_AT_ONCE}
+        return (await connection.execute(text(_PURGE), kept)).rowcount
+
+
+async def count_failed(connection: AsyncConnection) -> dict[str, int]:
+    """How many jobs failed for good and are still kept, by task."""
+    return {row.task_name: row.jobs for row in await connection.execute(text(_FAILED))}
+
+
+async def update_gauges(units: UnitOfWorkFactory) -> None:
+    """Counts the jobs that failed for good."""
+    async with units() as unit:
+        failed = await count_failed(await unit.connection())
+    JOBS_FAILED.set(sum(failed.values()))

@@ -30,6 +30,7 @@ class Subscription(Base):
         CheckConstraint(_one_of("status", STATUSES), name="status"),
         Index("uq_subscription_live", "user_id", unique=True, postgresql_where=_one_of("status", LIVE)),
         Index("ix_subscription_user", "user_id", "created_at"),
+        Index("ix_subscription_review", "id", postgresql_where="needs_review"),
         Index("ix_subscription_renewal_check", "renewal_check_at", postgresql_where="renewal_check_at IS NOT NULL"),
     )
 
@@ -122,3 +123,17 @@ class SubscriptionEvent(Base):
     before: Mapped[dict[str, Any] | None] = business(JSONB(none_as_null=True))
     after: Mapped[dict[str, Any]] = business(JSONB)
     at: Mapped[datetime] = business()
+
+
+class GatewayAccount(Base):
+    """How our account at the gateway is set, as far as it decides about subscriptions. One row, once it was asked.
+
+    `unpaid` is what the gateway does with a membership that stays unpaid: it cancels it after some days, or keeps it.
+    """
+
+    __tablename__ = "gateway_account"
+    __table_args__ = (CheckConstraint("unpaid IN ('cancel', 'none')", name="unpaid"),)
+
+    account_id: Mapped[str] = business(Text, primary_key=True)
+    unpaid: Mapped[str] = business(Text)
+    read_at: Mapped[datetime] = business()

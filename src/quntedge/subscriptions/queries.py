@@ -5,10 +5,18 @@ from sqlalchemy import func, select
 from quntedge.catalog.models import Plan, PlanPrice
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.models import LIVE, Subscription
-from quntedge.subscriptions.rules import PlanTerms
+from quntedge.subscriptions.rules import PlanTerms, grace_kept
+from quntedge.subscriptions.unpaid import CANCELS
 
 _PLANS = (
-    select(Plan.id, PlanPrice.whop_plan_id, PlanPrice.version, Plan.grace_days, Plan.pause_access)
+    select(
+        Plan.id,
+        PlanPrice.whop_plan_id,
+        PlanPrice.version,
+        Plan.grace_days,
+        Plan.pause_access,
+        CANCELS.label("gateway_cancels"),
+    )
     .join(PlanPrice, PlanPrice.plan_id == Plan.id)
     .where(PlanPrice.whop_plan_id.is_not(None))
 )
@@ -19,7 +27,12 @@ async def plan_terms(unit: UnitOfWork) -> dict[str, PlanTerms]:
     their subscribers keep them."""
     rows = await unit.fetch(_PLANS)
     return {
-        row.whop_plan_id: PlanTerms(row.id, row.grace_days, version=row.version, pause_access=row.pause_access)
+        row.whop_plan_id: PlanTerms(
+            row.id,
+            grace_kept(row.grace_days, gateway_cancels=row.gateway_cancels),
+            version=row.version,
+            pause_access=row.pause_access,
+        )
         for row in rows
     }
 

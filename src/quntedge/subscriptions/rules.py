@@ -33,9 +33,19 @@ _PREFERENCE = {
 }
 
 
+GATEWAY_SPAN = timedelta(days=5)
+"""How long Whop tries to collect a renewal by itself, before it cancels the membership or leaves that to us."""
+
+
+def grace_kept(grace_days: int, *, gateway_cancels: bool) -> int:
+    """How many days of grace a customer can be promised: where Whop cancels unpaid memberships by itself, no more than
+    it leaves, whatever the plan says."""
+    return min(grace_days, GATEWAY_SPAN.days) if gateway_cancels else grace_days
+
+
 @dataclass(frozen=True, slots=True)
 class PlanTerms:
-    """What of a plan decides what a subscription to it is.
+    """What of a plan decides what a subscription to it is. `grace_days` are those that can be kept (`grace_kept`).
 
     `pause_access`: during a pause access is kept (`keep`), lasts as long as the paid period (`period`) or ends at once
     (`none`).
@@ -214,28 +224,44 @@ def learn(held: MembershipState, stale: MembershipState) -> MembershipState:
     return held
 
 
-def current_membership(memberships: Sequence[MembershipState]) -> MembershipState:
+def current_membership(memberships: Sequence[MembershipState], spoke: str | None = None) -> MembershipState:
     """The membership that speaks for the subscription: the most alive one, then the one that runs longest.
 
-    One that was replaced speaks only while nothing that is alive has taken its place.
+    One that was replaced speaks only while nothing has taken its place: neither something that is alive, nor
+    something that came, and has ended since. `spoke` is the one that did so far, if it had begun.
     """
     successors = [m for m in memberships if m.superseded_at is None and m.status in MEMBERSHIP_ALIVE]
     return max(
-        successors or memberships,
+        successors or [m for m in memberships if not _was_succeeded(m, memberships, spoke)],
         key=lambda m: (_PREFERENCE.get(m.status, 0), m.period_end or _NEVER, m.created_at or _NEVER, m.membership_id),
+    )
+
+
+def _was_succeeded(replaced: MembershipState, memberships: Sequence[MembershipState], spoke: str | None) -> bool:
+    """Whether what a membership was replaced by has come, and is over. One that never began (an attempt to pay that
+    came to nothing) was no successor: another is still awaited. What is paid once has no period that tells; that it
+    has begun shows in its having spoken."""
+    if replaced.superseded_at is None or replaced.status not in TERMINAL_MEMBERSHIP:
+        return False
+    return any(
+        other.superseded_at is None
+        and other.status in TERMINAL_MEMBERSHIP
+        and (other.period_start is not None or other.membership_id == spoke)
+        and (other.created_at or _NEVER) > (replaced.created_at or _NEVER)
+        for other in memberships
     )
 
 
 _NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-def derive(memberships: Sequence[MembershipState], terms: PlanTerms) -> SubscriptionState:
+def derive(memberships: Sequence[MembershipState], terms: PlanTerms, spoke: str | None = None) -> SubscriptionState:
     """The state of a subscription with these memberships (at least one), of which the current one has these terms.
 
     A membership whose successor is on its way is expected to end: the subscription goes on until somebody says that no
     successor comes.
     """
-    chosen = current_membership(memberships)
+    chosen = current_membership(memberships, spoke)
     awaited = chosen.superseded_at is not None
     status = TARGETS[trigger_of(chosen)]
     grace_from = chosen.past_due_since if status is Status.PAST_DUE else None
@@ -278,11 +304,17 @@ def trigger_of(speaking: MembershipState) -> Trigger:
 
 
 def _ended_at(membership: MembershipState, status: Status) -> datetime | None:
-    """When it ended: the period's end if that had come by the time Whop said so, else the moment it said so."""
+    """When it ended: the period's end if that had come by the time Whop said so, else the moment it said so.
+
+    One that was cancelled after its period was over had gone on unpaid until then.
+    """
     if status not in ENDED:
         return None
     if membership.period_end is None or membership.updated_at is None:
         return membership.updated_at or membership.period_end
+    canceled = membership.canceled_at if status is Status.CANCELED else None
+    if canceled is not None and membership.period_end < canceled <= membership.updated_at:
+        return canceled
     return min(membership.period_end, membership.updated_at)
 
 

@@ -271,8 +271,10 @@ class _Batch:
 
     def _derive(self, holding: Holding, cause: str, actor: str) -> None:
         memberships = list(holding.memberships.values())
-        speaking = rules.current_membership(memberships)
-        after = rules.derive(memberships, self._terms[speaking.plan_id])
+        has_begun = holding.state is not None and holding.state.status is not rules.Status.INCOMPLETE
+        spoke = holding.state.membership_id if holding.state is not None and has_begun else None
+        speaking = rules.current_membership(memberships, spoke)
+        after = rules.derive(memberships, self._terms[speaking.plan_id], spoke)
         awaited = rules.trigger_of(speaking) is Trigger.SUCCESSOR_AWAITED
         change = rules.describe(holding.state, after, successor_awaited=awaited)
         if change is None:

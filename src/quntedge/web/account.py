@@ -4,12 +4,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from quntedge.accounts.errors import EmailTaken, WrongCredentials
-from quntedge.accounts.rules import PASSWORD_MINIMUM, InvalidAccount, check_locale, normal_email
+from quntedge.accounts.rules import PASSWORD_MINIMUM, InvalidAccount, check_locale
 from quntedge.accounts.service import SignedIn
 from quntedge.edge.callers import LimitByClient, PageGuest, SignedInCustomer, guest_of
 from quntedge.edge.cookies import clear_session, clear_visitor, set_language, set_session
 from quntedge.edge.limits import Limit
 from quntedge.edge.services import Services, services_of
+from quntedge.edge.sign_ins import count_attempt
 from quntedge.edge.transactions import Unit
 from quntedge.web import i18n
 from quntedge.web.flash import set_flash
@@ -41,7 +42,7 @@ async def sign_up(request: Request, unit: Unit, guest: PageGuest) -> Response:
     form = await read_form(request)
     services = services_of(request)
     email, name, terms = form.get("email", ""), form.get("name", ""), form.get("terms", "")
-    services.limits.hit(Limit.SIGN_IN_EMAIL, _email_bucket(services, email))
+    await count_attempt(request, unit, email)
     try:
         signed_in = await services.accounts.sign_up(
             unit, email, form.get("password", ""), name, i18n.spoken(), terms == "yes", _address(request)
@@ -69,7 +70,7 @@ async def sign_in(request: Request, unit: Unit, guest: PageGuest) -> Response:
     form = await read_form(request)
     services = services_of(request)
     email = form.get("email", "")
-    services.limits.hit(Limit.SIGN_IN_EMAIL, _email_bucket(services, email))
+    await count_attempt(request, unit, email)
     try:
         signed_in = await services.accounts.sign_in(
             unit, email, form.get("password", ""), _address(request), replacing=guest.session_token
@@ -126,10 +127,6 @@ async def _sign_up_page(request: Request, form: FormView, target: str | None, *,
 async def _sign_in_page(request: Request, form: FormView, target: str | None, *, status: int = 200) -> Response:
     context = {"form": form, "next": local_path(target, default=HOME)}
     return await pages_of(request).page(request, "sign_in.html", context, status=status)
-
-
-def _email_bucket(services: Services, email: str) -> str:
-    return services.vault.email_index(normal_email(email)).hex()
 
 
 def _address(request: Request) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -23,8 +24,14 @@ from quntedge.web.pages import pages_of
 router = APIRouter(include_in_schema=False)
 
 _PLAN_CODE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_SECONDS = re.compile(r"[0-9]{1,11}")
 _PATIENCE_SECONDS = 8.0
 _LOOK_AGAIN_SECONDS = 0.25
+
+# How long after coming back from the payment page the news of a payment is waited for: after a declined card, and where
+# nothing was heard at all.
+_RETRIED = timedelta(seconds=20)
+_UNHEARD_OF = timedelta(minutes=1)
 
 
 @router.post("/checkout/start")
@@ -74,27 +81,54 @@ async def _start_patiently(services: Services, user_id: str, plan: str, attempt:
 
 @router.get("/checkout/{checkout_id}", dependencies=[audited("checkout.read", "checkout", "checkout_id")])
 async def show(request: Request, unit: Unit, caller: SignedInCustomer, checkout_id: str) -> Response:
-    """The page a buyer comes back to. It shows what signed deliveries have told us, not what the address says."""
+    """The page a buyer comes back to. It shows what signed deliveries have told us, not what the address says.
+
+    The `since` of the address is when they came back: it can delay bad news, never make good news.
+    """
     view = await services_of(request).checkout.get(unit, caller.user_id, checkout_id)
-    return await pages_of(request).page(request, "checkout_return.html", {"intent": _intent(view)}, unit=unit)
+    return await pages_of(request).page(request, "checkout_return.html", {"intent": _intent(request, view)}, unit=unit)
 
 
 @router.get("/checkout/{checkout_id}/status")
 async def status(request: Request, unit: Unit, caller: SignedInCustomer, checkout_id: str) -> Response:
     """The fragment that asks for its successor until the purchase is decided."""
     view = await services_of(request).checkout.get(unit, caller.user_id, checkout_id)
-    return await pages_of(request).page(request, "_checkout_status.html", {"intent": _intent(view)}, unit=unit)
+    return await pages_of(request).page(request, "_checkout_status.html", {"intent": _intent(request, view)}, unit=unit)
 
 
-def _intent(view: CheckoutView) -> dict[str, object]:
-    return {"id": view.id, "state": page_state(view), "plan_name": view.plan_name, "price": view.price}
+def _intent(request: Request, view: CheckoutView) -> dict[str, object]:
+    now = services_of(request).clock.now()
+    since = _since(request, now)
+    if since is None and view.failure is None:
+        since = now
+    return {
+        "id": view.id,
+        "state": page_state(view, since, now),
+        "since": None if since is None else int(since.timestamp()),
+        "pay": view.purchase_url if view.payment_code is None else f"/checkout/{view.id}/pay",
+        "plan_name": view.plan_name,
+        "price": view.price,
+    }
 
 
-def page_state(view: CheckoutView) -> str:
-    """A checkout as the page tells it: processing, completed, failed or expired.
+def _since(request: Request, now: datetime) -> datetime | None:
+    """When the buyer came back, as the address says; None for what is no moment of the past."""
+    text = request.query_params.get("since", "")
+    if not _SECONDS.fullmatch(text) or int(text) > now.timestamp():
+        return None
+    return datetime.fromtimestamp(int(text), UTC)
 
-    A declined card leaves the checkout open at the gateway, but the buyer who came back must be told.
+
+def page_state(view: CheckoutView, since: datetime | None, now: datetime) -> str:
+    """A checkout as the page tells it: processing, completed, failed, expired, declined or unpaid.
+
+    The last two are undecided. A declined card leaves the checkout open at the gateway: whoever comes back from there
+    (`since`) has mostly paid with another card since, and the news of that is on its way. Told at once that the payment
+    failed, they would pay twice. Nobody is told to wait for ever for a payment that they never made.
     """
     if view.state in ("completed", "expired", "failed"):
         return view.state
-    return "failed" if view.failure else "processing"
+    waited = timedelta.max if since is None else now - since
+    if view.failure is not None:
+        return "processing" if waited < _RETRIED else "declined"
+    return "processing" if since is None or waited < _UNHEARD_OF else "unpaid"

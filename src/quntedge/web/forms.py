@@ -22,11 +22,15 @@ class FormView:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a posted form; the first value of each. Raises `UnsupportedMedia` for another kind of body."""
+    """The fields of a posted form; the first value of each. Raises `UnsupportedMedia` for another kind of body.
+
+    A NUL character, which no browser sends and no text column holds, is replaced as it is in HTML.
+    """
     if content_type(request) != FORM:
         raise UnsupportedMedia("Send the form as a page does: application/x-www-form-urlencoded.")
     form = await request.form(max_fields=_MAX_FIELDS, max_files=0)
-    return {name: value for name, value in reversed(form.multi_items()) if isinstance(value, str)}
+    fields = reversed(form.multi_items())
+    return {name: value.replace("\0", "\ufffd") for name, value in fields if isinstance(value, str)}
 
 
 def errors_by_field(errors: Any, names: Mapping[str, str]) -> dict[str, str]:

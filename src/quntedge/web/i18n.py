@@ -13,6 +13,7 @@ from decimal import Decimal
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from babel import numbers
 from babel.messages.mofile import write_mo
@@ -25,7 +26,7 @@ from quntedge.accounts.rules import LOCALES
 from quntedge.edge.callers import guest_of
 from quntedge.edge.cookies import language_cookie
 from quntedge.edge.services import services_of
-from quntedge.kit.dates import SHORT, day, instant
+from quntedge.kit.dates import SHORT, at_home, day, instant, zone_of
 from quntedge.kit.money import Money
 from quntedge.web.languages import preferred
 
@@ -71,12 +72,13 @@ def spoken() -> str:
 
 
 async def speak(request: Request) -> None:
-    """Sets the language of a request before its handler runs. A dependency of all pages.
+    """Sets the language of a request, and whose days its days are, before its handler runs. A dependency of all pages.
 
     A customer's own choice wins; a visitor's is in a cookie; else the browser knows what its owner reads.
     """
     guest = await guest_of(request)
     choose(request, None if guest.user is None else guest.user.locale)
+    settle(None if guest.user is None else guest.user.time_zone, services_of(request).settings.time_zone)
 
 
 def choose(request: Request, own: str | None = None) -> None:
@@ -84,6 +86,20 @@ def choose(request: Request, own: str | None = None) -> None:
     chosen = own or getattr(request.state, "language", None) or _asked_for(request)
     request.state.language = chosen
     _spoken.set(LANGUAGES.get(chosen) or LANGUAGES["en"])
+
+
+_NOWHERE = ZoneInfo("UTC")
+_home: ContextVar[ZoneInfo] = ContextVar("home", default=_NOWHERE)
+
+
+def settle(time_zone: str | None, default: str) -> None:
+    """Sets whose days the days on the page are: the reader's own zone, or else `default` (IANA names)."""
+    _home.set(zone_of(time_zone, default))
+
+
+def home() -> ZoneInfo:
+    """Whose days the days on the page are."""
+    return _home.get()
 
 
 def gettext(message: str, **values: object) -> str:
@@ -116,8 +132,8 @@ def percent(basis_points: int) -> str:
 
 
 def date(value: datetime) -> str:
-    """A day as this reader writes it."""
-    return day(value, spoken(), SHORT)
+    """A day as this reader writes it, by the clocks where they live."""
+    return day(at_home(value, home()), spoken(), SHORT)
 
 
 def moment(value: datetime) -> str:

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from quntedge.accounts.people import Person, people
 from quntedge.edge.callers import Guest, guest_of
-from quntedge.edge.cookies import set_visitor
+from quntedge.edge.cookies import session_cookie, set_visitor
 from quntedge.edge.errors import NotSignedIn
 from quntedge.edge.info import info_of
 from quntedge.edge.services import services_of
@@ -73,6 +73,8 @@ class Pages:
             "detail": _detail(error),
             "code": error.code,
             "request_id": info_of(request.scope).request_id,
+            # Somebody who is signed in, as far as can be seen without looking it up, is not asked to sign in.
+            "has_session": session_cookie(self._settings) in request.cookies,
         }
         guest: Guest | None = getattr(request.state, "guest", None)
         person: Person | None = getattr(request.state, "person", None)
@@ -90,6 +92,8 @@ class Pages:
         services = services_of(request)
         # What handles an error may know nothing of who is looking.
         i18n.choose(request)
+        if person is not None:
+            i18n.settle(person.time_zone, self._settings.time_zone)
         # Neither a fragment that a script fetches nor an error is the page that the message was meant for.
         is_next_page = status < 400 and not template.startswith("_") and "hx-request" not in request.headers
         html = self._environment.get_template(template).render(
@@ -99,7 +103,7 @@ class Pages:
             path=request.url.path,
             locale=i18n.spoken(),
             flash=take_flash(request) if is_next_page else None,
-            **context,
+            **{"has_session": False, **context},
         )
         response = HTMLResponse(html, status_code=status)
         if is_next_page:

@@ -9,6 +9,7 @@ from quntedge.edge import reads
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.services import services_of
 from quntedge.edge.transactions import Unit
+from quntedge.kit.dates import at_home
 from quntedge.pauses import rules
 from quntedge.pauses.errors import InvalidPauseEnd, NotPaused
 from quntedge.storage.unit_of_work import UnitOfWork
@@ -83,12 +84,12 @@ async def _page(request: Request, unit: UnitOfWork, user_id: str, form: FormView
     row = None if current is None else current[0]
     context = {
         "form": form,
-        "resume_at": None if row is None else row.resume_at,
+        "resume_at": None if row is None or row.resume_at is None else at_home(row.resume_at, i18n.home()),
         "open_ended": standing.max_days is None,
         "chosen": form.values.get("length") or "date",
         "period_end": standing.period_end,
-        "earliest": (unit.clock.now() + _SOONEST).date(),
-        "latest": (await _latest(request, unit, user_id)).date(),
+        "earliest": at_home(unit.clock.now() + _SOONEST, i18n.home()).date(),
+        "latest": at_home(await _latest(request, unit, user_id), i18n.home()).date(),
         "max_days": standing.max_days,
         "price": None if current is None else renewal_price(*current),
     }

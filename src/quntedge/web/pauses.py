@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,9 +12,10 @@ from quntedge.edge import reads
 from quntedge.edge.callers import SignedInCustomer
 from quntedge.edge.services import Services, services_of
 from quntedge.edge.transactions import Unit
+from quntedge.kit.dates import at_home
 from quntedge.kit.errors import QuntedgeError
 from quntedge.pauses import rules
-from quntedge.pauses.errors import InvalidPauseEnd
+from quntedge.pauses.errors import AlreadyPaused, InvalidPauseEnd, NotPaused, PauseImpossible
 from quntedge.pauses.rules import Standing
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.web import i18n
@@ -23,6 +24,7 @@ from quntedge.web.billing import renewal_price
 from quntedge.web.flash import set_flash
 from quntedge.web.forms import FormView, read_form
 from quntedge.web.i18n import gettext
+from quntedge.web.not_now import not_now_page
 from quntedge.web.pages import pages_of
 
 router = APIRouter(include_in_schema=False)
@@ -66,8 +68,13 @@ async def offers(situation: Situation) -> Sequence[Offer]:
 
 @router.get(PATH)
 async def form(request: Request, unit: Unit, caller: SignedInCustomer) -> Response:
-    """Asks how long, and says what follows of each choice."""
-    rules.check_standing(await services_of(request).pauses.standing(unit, caller.user_id))
+    """Asks how long, and says what follows of each choice. Of a pause that runs the end can be moved."""
+    try:
+        rules.check_standing(await services_of(request).pauses.standing(unit, caller.user_id))
+    except AlreadyPaused:
+        return RedirectResponse(MOVE_PATH, status_code=303)
+    except PauseImpossible as error:
+        return await not_now_page(request, _heading(), error)
     return await _page(request, unit, caller.user_id, FormView(), 200)
 
 
@@ -85,6 +92,10 @@ async def pause(request: Request, caller: SignedInCustomer) -> Response:
         async with services.units() as unit:
             shown = FormView(values, {_DATE: problem or await _range(services, unit, caller.user_id)})
             return await _page(request, unit, caller.user_id, shown, InvalidPauseEnd.status)
+    except AlreadyPaused:
+        return RedirectResponse(MOVE_PATH, status_code=303)
+    except PauseImpossible as error:
+        return await not_now_page(request, _heading(), error)
     response = RedirectResponse("/billing", status_code=303)
     set_flash(response, request, "pause_begun" if view.state == "running" else "pause_requested")
     return response
@@ -92,10 +103,14 @@ async def pause(request: Request, caller: SignedInCustomer) -> Response:
 
 @router.post(RESUME_PATH)
 async def resume(request: Request, caller: SignedInCustomer) -> Response:
-    """Ends the pause."""
-    async with services_of(request).audit.attempt("subscription.unpause"):
-        view = await services_of(request).pauses.resume(caller.user_id)
+    """Ends the pause. One that has ended already, in another tab or by itself, needs no end."""
     response = RedirectResponse("/billing", status_code=303)
+    try:
+        async with services_of(request).audit.attempt("subscription.unpause"):
+            view = await services_of(request).pauses.resume(caller.user_id)
+    except NotPaused:
+        set_flash(response, request, "pause_over", "info")
+        return response
     set_flash(response, request, "pause_ended" if view.state == "ended" else "pause_end_requested")
     return response
 
@@ -105,7 +120,7 @@ class Unclear(Exception):
 
 
 def wish_of(values: dict[str, str], now: datetime) -> Wish:
-    """Raises `Unclear`. A day is meant at the time of day it is now."""
+    """Raises `Unclear`. A day is one of the reader's, at the time of day it is now where they live."""
     length = values.get("length", "")
     if length == _OPEN:
         return Wish()
@@ -117,7 +132,7 @@ def wish_of(values: dict[str, str], now: datetime) -> Wish:
         day = date.fromisoformat(values.get(_DATE, ""))
     except ValueError:
         raise Unclear(gettext("Choose the day on which the pause ends.")) from None
-    return Wish(until=datetime.combine(day, now.timetz()))
+    return Wish(until=datetime.combine(day, at_home(now, i18n.home()).timetz()).astimezone(UTC))
 
 
 async def _range(services: Services, unit: UnitOfWork, user_id: str) -> str:
@@ -148,10 +163,14 @@ def _context(standing: Standing, form: FormView, now: datetime) -> dict[str, Any
         "open_ended": standing.max_days is None,
         "access": standing.access,
         "period_end": standing.period_end,
-        "earliest": (now + _SOONEST).date(),
-        "latest": (now + rules.longest(standing)).date(),
+        "earliest": at_home(now + _SOONEST, i18n.home()).date(),
+        "latest": at_home(now + rules.longest(standing), i18n.home()).date(),
         "max_days": standing.max_days,
     }
+
+
+def _heading() -> str:
+    return gettext("Pause your subscription")
 
 
 def _resume_note(period_end: datetime | None, now: datetime) -> str:

@@ -16,24 +16,28 @@ from quntedge.edge.services import services_of
 from quntedge.edge.standing import standing_of
 from quntedge.edge.transactions import Unit
 from quntedge.plan_changes.errors import (
+    ChangeImpossible,
     ChangeRunning,
     NoChange,
     NothingToChange,
     PreviewOutdated,
     QuoteUnknown,
     SamePlan,
+    TargetNotAllowed,
+    TargetNotSold,
     TooLateToWithdraw,
     UnknownTarget,
 )
 from quntedge.plan_changes.lines import Line, line_text
-from quntedge.plan_changes.situation import offer_in
+from quntedge.plan_changes.situation import check_state, offer_in
 from quntedge.plan_changes.views import ChangeView, Preview, latest
 from quntedge.subscriptions.models import LIVE
 from quntedge.web import words
 from quntedge.web.actions import Action, Offer, Situation
 from quntedge.web.flash import set_flash
 from quntedge.web.forms import read_form
-from quntedge.web.i18n import gettext, spoken
+from quntedge.web.i18n import gettext, home, money, spoken
+from quntedge.web.not_now import not_now_page
 from quntedge.web.pages import pages_of
 
 router = APIRouter(include_in_schema=False)
@@ -71,17 +75,20 @@ async def choose(request: Request, unit: Unit, caller: SignedInCustomer) -> Resp
     found = await latest(unit.session, caller.user_id)
     if found is not None and found.is_open and found.state != "scheduled":
         return RedirectResponse(FOLLOW, status_code=303)
-    currency = standing.subscription.currency or standing.plan.price.currency
+    row, planned = standing.subscription, found if found is not None and found.is_open else None
+    try:
+        check_state(row.status, ending=row.cancel_at_period_end and planned is None)
+    except ChangeImpossible as error:
+        return await not_now_page(request, gettext("Change plan"), error, status=200)
+    currency = row.currency or standing.plan.price.currency
     plans = [
         _card(plan, offer)
         for plan in await catalog.plans(unit.session)
-        if plan.id != standing.plan.id
+        if plan.id not in (standing.plan.id, planned.to_plan.id if planned else None)
         and standing.plan.rules.change.allows(plan.code)
         and (offer := offer_in(plan, currency)) is not None
     ]
-    context = {"plan_name": standing.plan.name, "plans": plans, "planned": _shown(found) if found else None}
-    if found is None or found.state != "scheduled":
-        context["planned"] = None
+    context = {"plan_name": standing.plan.name, "plans": plans, "planned": _shown(planned) if planned else None}
     return await pages_of(request).page(request, "change_plan.html", context, unit=unit)
 
 
@@ -94,6 +101,8 @@ async def preview(request: Request, caller: SignedInCustomer, code: str, pay: st
         shown = await services.plan_changes.service.preview(caller.user_id, _code(code), by_checkout=pay == "checkout")
     except (NothingToChange, SamePlan, ChangeRunning) as error:
         return RedirectResponse(_elsewhere(error), status_code=303)
+    except (ChangeImpossible, TargetNotAllowed, TargetNotSold) as error:
+        return await not_now_page(request, gettext("Change plan"), error)
     return await _preview_page(request, shown)
 
 
@@ -111,6 +120,8 @@ async def confirm(request: Request, caller: SignedInCustomer, code: str) -> Resp
         return await _preview_page(request, fresh, outdated=True)
     except (NothingToChange, SamePlan, ChangeRunning) as error:
         return RedirectResponse(_elsewhere(error), status_code=303)
+    except (ChangeImpossible, TargetNotAllowed, TargetNotSold) as error:
+        return await not_now_page(request, gettext("Change plan"), error)
     return RedirectResponse(view.pay_url or FOLLOW, status_code=303)
 
 
@@ -160,10 +171,41 @@ async def _preview_page(request: Request, shown: Preview, *, outdated: bool = Fa
         "preview": shown,
         "lines": [_line(line) for line in shown.lines],
         "method": words.method(shown.method.kind, shown.method.brand, shown.method.last4) if shown.method else None,
+        "interval": words.interval(shown.to_plan),
+        "ending_discount": _ending_discount(shown),
+        "features": _features(shown),
         "outdated": outdated,
     }
     status = PreviewOutdated.status if outdated else 200
     return await pages_of(request).page(request, "change_preview.html", context, status=status)
+
+
+def _ending_discount(shown: Preview) -> str | None:
+    """That a discount does not go along, and what it would have made of the next payment."""
+    discount = shown.ending_discount
+    if discount is None:
+        return None
+    plan, price = shown.from_plan.name, money(discount.renewal)
+    if discount.code is None:
+        return gettext(
+            "Your discount belongs to %(plan)s, where the next payment would be %(price)s. It ends with this change.",
+            plan=plan,
+            price=price,
+        )
+    return gettext(
+        "%(code)s belongs to %(plan)s, where the next payment would be %(price)s. It ends with this change.",
+        code=discount.code,
+        plan=plan,
+        price=price,
+    )
+
+
+def _features(shown: Preview) -> Sequence[Mapping[str, Any]]:
+    """What the customer gets and gives up; what is given up last."""
+    old = {one.code: words.feature_label(one) for one in shown.from_plan.features}
+    new = {one.code: words.feature_label(one) for one in shown.to_plan.features}
+    changes = sorted(shown.features, key=lambda one: one.better is False)
+    return [{"better": one.better, "before": old.get(one.code), "after": new.get(one.code)} for one in changes]
 
 
 def _card(plan: PlanView, offer: PriceView) -> Mapping[str, Any]:
@@ -198,4 +240,4 @@ def _shown(view: ChangeView) -> Mapping[str, Any]:
 
 
 def _line(line: Line) -> Mapping[str, Any]:
-    return {"text": line_text(line, spoken()), "amount": line.amount}
+    return {"text": line_text(line, spoken(), home()), "amount": line.amount}

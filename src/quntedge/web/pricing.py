@@ -1,5 +1,6 @@
 """The pricing page."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -8,11 +9,14 @@ from starlette.responses import RedirectResponse, Response
 from quntedge.catalog import queries as catalog
 from quntedge.catalog.queries import PlanView
 from quntedge.edge import reads
-from quntedge.edge.callers import PageGuest, anyone
+from quntedge.edge.callers import Guest, PageGuest, anyone
 from quntedge.edge.transactions import Unit
 from quntedge.kit.crypto import random_token
+from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.models import LIVE
+from quntedge.trials.queries import tried_plans
 from quntedge.web import promotions, words
+from quntedge.web.i18n import gettext
 from quntedge.web.pages import pages_of
 
 router = APIRouter(include_in_schema=False)
@@ -30,22 +34,36 @@ async def home() -> RedirectResponse:
 async def pricing(request: Request, unit: Unit, guest: PageGuest) -> Response:
     """The plans, each with the one thing this visitor can do with it."""
     plans = await catalog.plans(unit.session)
-    live_plan_id = None
-    if guest.user is not None:
-        current = await reads.current_subscription(unit.session, guest.user.user_id, unit.clock.now())
-        live_plan_id = current[0].plan_id if current and current[0].status in LIVE else None
+    visitor = await _visitor(unit, guest)
     typed = await promotions.typed(request, unit, guest, plans)
-    cards = [
-        _card(plan, signed_in=guest.user is not None, live_plan_id=live_plan_id)
-        | {"offer": promotions.card(typed.offers.get(plan.code), plan)}
-        for plan in plans
-    ]
-    context = {"plans": cards, "promotion": typed}
+    if visitor.live is not None and typed.offers:
+        problem = gettext("Codes are for a new purchase. A change of plan has a price of its own.")
+        typed = promotions.Typed(typed.code, problem)
+    cards = [_card(plan, visitor) | {"offer": promotions.card(typed.offers.get(plan.code), plan)} for plan in plans]
+    context = {"plans": cards, "promotion": typed, "takes_codes": visitor.live is None}
     return await pages_of(request).page(request, "pricing.html", context, unit=unit)
 
 
-def _card(plan: PlanView, *, signed_in: bool, live_plan_id: str | None) -> dict[str, Any]:
-    action = plan_action(plan, signed_in=signed_in, live_plan_id=live_plan_id)
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who is looking: signed in or not, the plan of their live subscription, the gateway's plans they have tried."""
+
+    signed_in: bool = False
+    live: PlanView | None = None
+    tried: frozenset[str] = frozenset()
+
+
+async def _visitor(unit: UnitOfWork, guest: Guest) -> Visitor:
+    if guest.user is None:
+        return Visitor()
+    user_id, now = guest.user.user_id, unit.clock.now()
+    current = await reads.current_subscription(unit.session, user_id, now)
+    live = current[1] if current is not None and current[0].status in LIVE else None
+    return Visitor(True, live, await tried_plans(unit.session, user_id, now))
+
+
+def _card(plan: PlanView, visitor: Visitor) -> dict[str, Any]:
+    action = plan_action(plan, visitor)
     return {
         "code": plan.code,
         "name": plan.name,
@@ -55,7 +73,7 @@ def _card(plan: PlanView, *, signed_in: bool, live_plan_id: str | None) -> dict[
         "once": plan.kind == "lifetime",
         "renewal_label": words.renewal(plan),
         "per_month_label": words.per_month(plan),
-        "trial_days": plan.trial_days,
+        "trial_days": 0 if visitor.live is not None or plan.whop_plan_id in visitor.tried else plan.trial_days,
         "highlighted": plan.highlighted,
         "features": [
             {
@@ -72,15 +90,18 @@ def _card(plan: PlanView, *, signed_in: bool, live_plan_id: str | None) -> dict[
     }
 
 
-def plan_action(plan: PlanView, *, signed_in: bool, live_plan_id: str | None) -> str:
-    """What a visitor can do with a plan: choose, start_free, nothing (current, unavailable).
+def plan_action(plan: PlanView, visitor: Visitor) -> str:
+    """What a visitor can do with a plan: choose, start_free, change (to it), nothing (current, unavailable).
 
-    Somebody without a subscription is on the free plan; somebody with one must end it before buying another.
+    Somebody without a subscription is on the free plan; somebody with one changes to another, unless it is theirs for
+    ever or its rules leave the other out.
     """
-    if plan.id == live_plan_id:
-        return "current"
+    live = visitor.live
+    if live is not None:
+        if plan.id == live.id:
+            return "current"
+        is_open = live.kind != "lifetime" and live.rules.change.allows(plan.code)
+        return "change" if is_open and (plan.sellable or plan.kind == "free") else "unavailable"
     if plan.kind == "free":
-        if not signed_in:
-            return "start_free"
-        return "current" if live_plan_id is None else "unavailable"
-    return "choose" if plan.sellable and live_plan_id is None else "unavailable"
+        return "current" if visitor.signed_in else "start_free"
+    return "choose" if plan.sellable else "unavailable"

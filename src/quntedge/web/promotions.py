@@ -25,7 +25,7 @@ from quntedge.promotions.reserving import Offer
 from quntedge.promotions.rules import HOLD
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.web import words
-from quntedge.web.i18n import date, gettext, moment, money, ngettext, spoken
+from quntedge.web.i18n import date, gettext, home, moment, money, ngettext, spoken
 from quntedge.web.pages import pages_of
 
 router = APIRouter(include_in_schema=False)
@@ -94,7 +94,7 @@ def card(offer: Offer | None, plan: PlanView) -> dict[str, Any] | None:
 
 def rows(price: Price) -> list[dict[str, Any]]:
     """The lines of a price as pages show them."""
-    return [{"text": line_text(line, spoken()), "amount": line.amount} for line in price.lines]
+    return [{"text": line_text(line, spoken(), home()), "amount": line.amount} for line in price.lines]
 
 
 def after(shown: Preview, interval: str) -> str | None:

@@ -259,7 +259,11 @@ class Applier:
     async def _find_invoice_links(
         self, unit: UnitOfWork, snapshots: Sequence[InvoiceSnapshot]
     ) -> Mapping[str, InvoiceLink]:
-        """By membership where an invoice names one, else by the member's newest subscription."""
+        """By membership where an invoice names one; else by the member, and then by the plan it is about.
+
+        An invoice about something that the member has not subscribed to belongs to no subscription. Only one that
+        does not say what it is about is taken for one of the newest.
+        """
         connection = await unit.connection()
         members = {s.member_id for s in snapshots if s.member_id}
         memberships = {s.membership_id for s in snapshots if s.membership_id}
@@ -272,16 +276,21 @@ class Applier:
             .order_by(SubscriptionMembership.first_seen_at)
         )
         by_member: dict[str, InvoiceLink] = {}
+        by_plan: dict[tuple[str, str], InvoiceLink] = {}
         by_membership: dict[str, InvoiceLink] = {}
         for row in rows:
             link = InvoiceLink(row.user_id, row.subscription_id, row.plan_id)
             by_membership[row.whop_membership_id] = link
             if row.whop_member_id:
                 by_member[row.whop_member_id] = link
+                by_plan[row.whop_member_id, row.whop_plan_id] = link
         links: dict[str, InvoiceLink] = {}
         strangers: dict[str, WhopIdentity] = {}
         for snapshot in snapshots:
-            found = by_membership.get(snapshot.membership_id or "") or by_member.get(snapshot.member_id or "")
+            member_id = snapshot.member_id or ""
+            found = by_membership.get(snapshot.membership_id or "") or by_member.get(member_id)
+            if found is not None and snapshot.membership_id not in by_membership and snapshot.plan_id is not None:
+                found = by_plan.get((member_id, snapshot.plan_id), InvoiceLink(found.user_id))
             if found is not None:
                 links[snapshot.invoice_id] = found
             else:

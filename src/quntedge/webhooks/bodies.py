@@ -14,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from quntedge.kit import crypto
 from quntedge.kit.crypto import KeyRing
+from quntedge.storage.keys import KeyStore
 from quntedge.storage.rows import driver_of
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.webhooks.models import InboxKey
 
+INBOX_KEYS = KeyStore("weekly keys of webhook bodies", InboxKey.__tablename__, "week")
 RETENTION = timedelta(days=90)
 WEEKS_AHEAD = 6
 _MAINTENANCE_LOCK = 0x51_45_57_42
@@ -47,7 +49,7 @@ class BodyStore:
         week = week_of(moment)
         if week not in self._keys:
             async with engine.begin() as connection:
-                wrapped = self._ring.wrap(crypto.new_key(), _key_aad(week))
+                wrapped = self._ring.wrap(crypto.new_key(), INBOX_KEYS.aad(week.isoformat()))
                 await connection.execute(insert(InboxKey).values(week=week, wrapped=wrapped).on_conflict_do_nothing())
                 await self._load_keys(connection, {week})
         return self._keys[week]
@@ -83,7 +85,7 @@ class BodyStore:
     async def _load_keys(self, connection: AsyncConnection, weeks: set[date]) -> None:
         rows = await connection.execute(select(InboxKey.week, InboxKey.wrapped).where(InboxKey.week.in_(weeks)))
         for row in rows:
-            self._keys[row.week] = self._ring.unwrap(row.wrapped, _key_aad(row.week))
+            self._keys[row.week] = self._ring.unwrap(row.wrapped, INBOX_KEYS.aad(row.week.isoformat()))
 
     async def maintain(self, unit: UnitOfWork) -> int:
         """Makes the partitions of the weeks ahead and drops those past retention. Returns how many it changed."""
@@ -147,10 +149,6 @@ def _start(week: date) -> datetime:
 
 def _end(week: date) -> datetime:
     return _start(week + timedelta(weeks=1))
-
-
-def _key_aad(week: date) -> bytes:
-    return f"inbox_key|wrapped|{week.isoformat()}".encode()
 
 
 def _body_aad(event_id: str) -> bytes:

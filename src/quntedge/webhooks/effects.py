@@ -8,6 +8,7 @@ from sqlalchemy import select
 from quntedge.invoices.service import InvoiceService
 from quntedge.payments.events import PaymentRecorded
 from quntedge.payments.rules import is_paid
+from quntedge.payments.service import PaymentLink, PaymentService
 from quntedge.storage.rows import Texts, among
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions import receipts
@@ -24,8 +25,9 @@ _ENDED = select(Subscription.id).where(among(Subscription.id), Subscription.stat
 class Effects:
     """Subscribed in `wiring`, inside the transaction of the facts."""
 
-    def __init__(self, invoices: InvoiceService) -> None:
+    def __init__(self, invoices: InvoiceService, payments: PaymentService) -> None:
         self._invoices = invoices
+        self._payments = payments
 
     async def on_payment_recorded(self, unit: UnitOfWork, facts: Sequence[PaymentRecorded]) -> None:
         """A subscription remembers when it was last paid for."""
@@ -43,7 +45,12 @@ class Effects:
             await self._void(unit, [row.id for row in await unit.fetch(_ENDED, {"values": Texts(unpaid)})])
 
     async def on_subscription_changed(self, unit: UnitOfWork, facts: Sequence[SubscriptionChanged]) -> None:
-        """What is unpaid when a subscription ends stays unpaid; a renewal that came is not missed any more."""
+        """What is unpaid when a subscription ends stays unpaid; a renewal that came is not missed any more; payments
+        that were told of before their membership learn what they belong to."""
+        joined = {fact.membership_id: fact for fact in facts if fact.touches("membership_id")}
+        if joined:
+            links = {key: PaymentLink(f.user_id, f.subscription_id, f.plan_id) for key, f in joined.items()}
+            await self._payments.complete_links(unit, links, next(iter(joined.values())).cause)
         await self._void(unit, sorted({fact.subscription_id for fact in facts if fact.ended}))
         now = unit.clock.now()
         settled = {fact.membership_id for fact in facts if not _awaits_renewal(fact, now)}

@@ -208,7 +208,8 @@ class Reconciler:
         memberships: tuple[MembershipSnapshot, ...] = ()
         try:
             payment = await self._gateway.payment(payment_id)
-            refunds = tuple(await self._gateway.refunds_of(payment_id)) if payment.refunded else ()
+            given_back = payment.refunded or payment.refunded_elsewhere
+            refunds = tuple(await self._gateway.refunds_of(payment_id)) if given_back else ()
         except GatewayNotFound as error:
             return Difference("missing_at_gateway", payment_id, "open", error.code)
         except (GatewayRejected, GatewayInvalidAnswer) as error:
@@ -297,6 +298,9 @@ def _differs(held: Any | None, listed: PaymentSnapshot) -> bool:
     if listed.updated_at != held.gateway_updated_at:
         return bool(listed.updated_at > held.gateway_updated_at)
     refunded = listed.refunded.amount_minor if listed.refunded else 0
+    if listed.refunded_elsewhere:
+        # Their refunds tell how much, and each of those moves the payment's own time.
+        refunded = held.refunded_minor
     told = (listed.raw_status, listed.substatus, listed.payments_failed, refunded)
     return told != (held.raw_status, held.substatus, held.attempts_failed, held.refunded_minor)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from quntedge.kit.logging import get_logger
 from quntedge.kit.metrics import WEBHOOK_OLDEST, WEBHOOKS_DEAD, WEBHOOKS_QUARANTINED, WEBHOOKS_WAITING
@@ -169,17 +169,11 @@ async def drain(service: WebhookService, *, on_progress: Callable[[int], None] |
 
 
 async def update_gauges(units: UnitOfWorkFactory) -> None:
-    """Brings the gauges up to date; called when metrics are read. Without a database they say NaN: not known."""
-    unknown = float("nan")
-    found = (unknown, unknown, unknown, unknown)
-    try:
-        async with units() as unit:
-            now = unit.clock.now()
-            backlog = await queries.backlog(await unit.connection(), now)
-        age = (now - backlog.oldest_due).total_seconds() if backlog.oldest_due else 0.0
-        found = (backlog.waiting, backlog.dead, backlog.quarantined, age)
-    except (SQLAlchemyError, OSError) as error:
-        log.warning("metrics.database_unavailable", error=type(error).__name__)
-    gauges = (WEBHOOKS_WAITING, WEBHOOKS_DEAD, WEBHOOKS_QUARANTINED, WEBHOOK_OLDEST)
-    for gauge, value in zip(gauges, found, strict=True):
-        gauge.set(value)
+    """Counts what waits, and what went wrong; called when metrics are read."""
+    async with units() as unit:
+        now = unit.clock.now()
+        backlog = await queries.backlog(await unit.connection(), now)
+    WEBHOOKS_WAITING.set(backlog.waiting)
+    WEBHOOKS_DEAD.set(backlog.dead)
+    WEBHOOKS_QUARANTINED.set(backlog.quarantined)
+    WEBHOOK_OLDEST.set((now - backlog.oldest_due).total_seconds() if backlog.oldest_due else 0.0)

@@ -143,6 +143,11 @@ class RunningEmulator:
         """A movement that nothing else explains, `amount` such as "-0.44": `currency=`, `payment_id=`. Returns it."""
         return await self._post("movements", {"line_type": line_type, "amount": amount, **movement})
 
+    async def settle_in(self, into: str, currency: str, rate: str | None = None) -> None:
+        """What is paid in a currency settles in another one from now on, at a rate such as "1.0843"; without a rate as
+        it is again."""
+        await self._post("settlement", {"currency": currency, "into": into, "rate": rate})
+
     async def register_webhook(
         self, url: str, secret: str, legacy: bool = False, events: list[str] | None = None
     ) -> dict[str, Any]:

@@ -274,8 +274,9 @@ def _refund_event(event_type: str, hint: EventKind, data: object) -> GatewayEven
     total = refunded_payment_total(data)
     kind = EventKind.REFUND_UPDATED
     if snapshot.status is RefundStatus.SUCCEEDED:
-        if total is not None and total.currency == snapshot.amount.currency:
-            full = snapshot.amount >= total
+        amount = snapshot.amount if total is None else snapshot.in_currency(total.currency)
+        if total is not None and total.currency == amount.currency:
+            full = amount >= total
             kind = EventKind.PAYMENT_REFUNDED if full else EventKind.PAYMENT_PARTIALLY_REFUNDED
         elif hint in _REFUND_HINTS:
             kind = hint

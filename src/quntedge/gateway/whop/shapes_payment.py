@@ -23,6 +23,8 @@ def payment_snapshot(document: object) -> PaymentSnapshot:
     substatus = fields.word("substatus")
     recovery_url = fields.text("recovery_url")
     user = fields.child("user")
+    refunded = _refunded(fields, currency)
+    refunded_elsewhere = refunded is not None and refunded.currency != currency
     return PaymentSnapshot(
         payment_id=fields.required_id(),
         status=status,
@@ -42,7 +44,8 @@ def payment_snapshot(document: object) -> PaymentSnapshot:
         presentment=fields.informational_amount("presentment_total", currency),
         tax=_charged(fields, "tax_amount", currency),
         tax_behavior=fields.word("tax_behavior"),
-        refunded=_charged(fields, "refunded_amount", currency),
+        refunded=None if refunded_elsewhere else refunded,
+        refunded_elsewhere=refunded_elsewhere and bool(refunded),
         # What the seller keeps may be settled in another currency or with finer decimals; it is only reported.
         net=fields.informational_amount("amount_after_fees", currency),
         attempt_failed=status is PaymentStatus.OPEN and substatus in FAILED_SUBSTATUSES,
@@ -84,6 +87,14 @@ def _charged(fields: Fields, name: str, currency: str) -> Money | None:
         raise unusable(f"{fields.where}.{name}", "is in another currency than the payment")
     if money.amount_minor < 0:
         raise unusable(f"{fields.where}.{name}", "is negative")
+    return money
+
+
+def _refunded(fields: Fields, currency: str) -> Money | None:
+    """What went back, as it settled: not always in the payment's currency."""
+    money = fields.amount("refunded_amount", currency)
+    if money is not None and money.amount_minor < 0:
+        raise unusable(f"{fields.where}.refunded_amount", "is negative")
     return money
 
 

@@ -12,11 +12,16 @@ def refund_snapshot(document: object) -> RefundSnapshot:
     payment = fields.child("payment")
     shape: Shape = "legacy" if payment is not None or "currency" in fields.raw else "native"
     raw_status = fields.required_word("status")
+    moved = _amount(fields, "original_amount")
+    amount = _amount(fields, "amount") or moved
+    if amount is None:
+        raise unusable(f"{fields.where}.amount", "is missing")
     return RefundSnapshot(
         refund_id=fields.required_id(),
         status=refund_status(raw_status),
         raw_status=raw_status,
-        amount=_amount(fields),
+        amount=amount,
+        moved=moved,
         payment_id=fields.id("payment_id", "payment"),
         membership_id=fields.id("membership_id") or (payment.id("membership_id", "membership") if payment else None),
         reason=fields.word("reason"),
@@ -36,18 +41,8 @@ def refunded_payment_total(document: object) -> Money | None:
     return payment.informational_amount("total", payment.word("currency")) if payment is not None else None
 
 
-def _amount(fields: Fields) -> Money:
-    """The refund in the payment's currency.
-
-    Native refunds tell two amounts: `amount` as it settled, which nets against the payment's own total, and
-    `original_amount` in whatever currency the processor moved. The second stands in only when the first is missing.
-    """
-    currency = fields.word("currency")
-    money = fields.amount("amount", currency)
-    if money is None:
-        money = fields.amount("original_amount", currency)
-    if money is None:
-        raise unusable(f"{fields.where}.amount", "is missing")
-    if money.amount_minor < 0:
-        raise unusable(f"{fields.where}.amount", "is negative")
+def _amount(fields: Fields, name: str) -> Money | None:
+    money = fields.amount(name, fields.word("currency"))
+    if money is not None and money.amount_minor < 0:
+        raise unusable(f"{fields.where}.{name}", "is negative")
     return money

@@ -10,10 +10,11 @@ from starlette.routing import Route
 from quntedge.gateway.emulator.calls.requests import Fields, answer, find, world_of
 from quntedge.gateway.emulator.life import payouts
 from quntedge.gateway.emulator.shapes import finance
-from quntedge.gateway.emulator.state.finance_records import UNITS_PER_MAJOR, Adjustment, Line
+from quntedge.gateway.emulator.state.finance_records import UNITS_PER_MAJOR, Adjustment, ExchangeRate, Line
 from quntedge.gateway.emulator.wire.errors import bad_request, not_found
 from quntedge.kit.money import Money
 
+_RATE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,8})?")
 _AMOUNT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,8})?")
 
 
@@ -64,7 +65,22 @@ async def adjust(request: Request) -> Response:
     return answer(finance.movement(world.store, line, rich=True), 201)
 
 
+async def settle(request: Request) -> Response:
+    """POST settlement: what is paid in `currency` settles in `into` from now on, at `rate` (text, such as "1.0843");
+    without a rate it settles as it is again."""
+    world, fields = world_of(request), await Fields.of(request)
+    source, target, rate = fields.currency("currency"), fields.currency("into"), fields.text("rate", longest=20)
+    fields.done()
+    if rate is not None and (_RATE.fullmatch(rate) is None or not Decimal(rate)):
+        raise bad_request("`rate` must be text such as 1.0843, more than zero, with at most eight decimals.")
+    at, store = world.now(), world.store
+    made = ExchangeRate(store.new_id("rate"), created_at=at, updated_at=at, source=source, target=target, rate=rate)
+    store.add(store.tables.exchange_rates, made)
+    return answer({"currency": source, "into": target, "rate": rate}, 201)
+
+
 ROUTES = [
+    Route("/settlement", settle, methods=["POST"]),
     Route("/payouts", pay_out, methods=["POST"]),
     Route("/payouts/{id}", move_payout, methods=["POST"]),
     Route("/movements", adjust, methods=["POST"]),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from quntedge.gateway.emulator.rules.billing import ALERT_FEE, DISPUTE_FEE, processing_fees
+from quntedge.gateway.emulator.rules.exchange import FEE_BASIS_POINTS, exchanged, rate_at
 from quntedge.gateway.emulator.state.finance_records import UNITS_PER_MAJOR, Line, Payout
 from quntedge.gateway.emulator.state.money_records import Dispute
 from quntedge.gateway.emulator.state.records import Payment
@@ -24,13 +25,14 @@ def movements(store: Store, during: During = always) -> Iterator[Line]:
     tables = store.tables
     for payment in tables.payments.values():
         if payment.status == "paid" and payment.paid_at is not None and during(payment.paid_at):
-            yield from _of_payment(payment, payment.paid_at)
+            yield from _of_payment(store, payment, payment.paid_at)
     for refund in tables.refunds.values():
         if refund.status == "succeeded" and during(refund.updated_at):
             source = ("refund", refund.id)
-            yield _line("payment_refund", -refund.amount, refund.updated_at, source, refund.payment_id)
+            line = _line("payment_refund", -refund.amount, refund.updated_at, source, refund.payment_id)
+            yield _settled(store, line)
     for dispute in tables.disputes.values():
-        yield from (line for line in _of_dispute(dispute) if during(line.created_at))
+        yield from (_settled(store, line) for line in _of_dispute(dispute) if during(line.created_at))
     for alert in tables.dispute_alerts.values():
         if alert.fee_charged and during(alert.created_at):
             source = ("dispute_alert", alert.id)
@@ -56,20 +58,26 @@ def _line(line_type: str, amount: Money, at: datetime, source: tuple[str, str], 
     return Line(f"line_{source[1]}_{line_type}", at, line_type, amount.currency, units, payment_id, source)
 
 
-def _of_payment(payment: Payment, at: datetime) -> Iterator[Line]:
-    """The charge and what is kept of it at once: the fees, and the tax that Whop remits."""
+def _settled(store: Store, line: Line) -> Line:
+    return exchanged(line, rate_at(store.tables.exchange_rates.values(), line.currency, line.created_at))
+
+
+def _of_payment(store: Store, payment: Payment, at: datetime) -> Iterator[Line]:
+    """The charge and what is kept of it at once: the fees, what exchanging costs, and the tax that Whop remits."""
     if not payment.total:
         return
     percentage, fixed = processing_fees(payment.total)
+    rate = rate_at(store.tables.exchange_rates.values(), payment.total.currency, at)
     kept = {
         "payment_gross": payment.total,
         "payment_processing_percentage_fee": -percentage,
         "payment_processing_fixed_fee": -fixed,
+        "fx_percentage_fee": -payment.total.percent(FEE_BASIS_POINTS) if rate else None,
         "sales_tax_remittance": -payment.tax if payment.tax else None,
     }
     for line_type, amount in kept.items():
         if amount:
-            yield _line(line_type, amount, at, ("payment", payment.id), payment.id)
+            yield exchanged(_line(line_type, amount, at, ("payment", payment.id), payment.id), rate)
 
 
 def _of_dispute(dispute: Dispute) -> Iterator[Line]:

@@ -4,6 +4,8 @@ from typing import Any
 
 from quntedge.gateway.emulator.config import EmulatorConfig
 from quntedge.gateway.emulator.rules.billing import ALERT_FEE, DISPUTE_FEE, processing_fees
+from quntedge.gateway.emulator.rules.exchange import FEE_BASIS_POINTS, rate_at, settled
+from quntedge.gateway.emulator.state.finance_records import ExchangeRate
 from quntedge.gateway.emulator.state.records import Method, Payment, Person, Refund
 from quntedge.gateway.emulator.state.store import Store
 from quntedge.gateway.emulator.wire.values import JsonObject, icons, iso, iso_or_none, money, money_or_none
@@ -111,7 +113,7 @@ class PaymentShapes:
             "tax_behavior": payment.tax_behavior,
             "tax_refunded_amount": money(payment.tax_refunded or zero),
             "amount_after_fees": money(net),
-            "refunded_amount": money(payment.refunded) if payment.refunded else None,
+            "refunded_amount": money(self._refunded(payment)) if payment.refunded else None,
         }
 
     def line_item(self, payment: Payment) -> JsonObject:
@@ -180,6 +182,9 @@ class PaymentShapes:
         kind = "processing_fee"
         lines.append((percentage, kind, "payment_processing_percentage_fee", "Processing fee (2.7 %)"))
         lines.append((fixed, kind, "payment_processing_fixed_fee", "Processing fee (fixed)"))
+        if self._rate(payment, payment.total) is not None:
+            conversion = payment.total.percent(FEE_BASIS_POINTS)
+            lines.append((conversion, kind, "fx_percentage_fee", "Currency conversion (1 %)"))
         if payment.tax:
             lines.append((payment.tax, "other_fee", "sales_tax_remittance", "Sales tax remitted"))
         for found in payment.dispute_ids:
@@ -194,12 +199,30 @@ class PaymentShapes:
             ]
         return lines
 
+    def _rate(self, payment: Payment, amount: Money) -> ExchangeRate | None:
+        rates, at = self._store.tables.exchange_rates.values(), payment.paid_at or payment.created_at
+        return rate_at(rates, amount.currency, at)
+
+    def _settled(self, refund: Refund) -> Money:
+        rates = self._store.tables.exchange_rates.values()
+        return settled(refund.amount, rate_at(rates, refund.amount.currency, refund.updated_at))
+
+    def _refunded(self, payment: Payment) -> Money:
+        """What went back, as it settled, each part at the rate of its own time; as it was paid where they settled in
+        different currencies."""
+        if not self._store.tables.exchange_rates:
+            return payment.refunded
+        parts = [self._settled(one) for one in self._store.refunds_of(payment.id) if one.status == "succeeded"]
+        if len({part.currency for part in parts}) != 1:
+            return payment.refunded
+        return sum(parts[1:], parts[0])
+
     def fees(self, payment: Payment) -> list[JsonObject]:
         """What a paid payment cost the seller, as negative amounts."""
         return [
             {
                 "amount": money(-amount),
-                "settlement_amount": money(-amount),
+                "settlement_amount": money(settled(-amount, self._rate(payment, amount))),
                 "label": label,
                 "description": None,
                 "type": kind,
@@ -215,7 +238,7 @@ class PaymentShapes:
         return {
             "id": refund.id,
             "account_id": self._config.account_id,
-            "amount": money(refund.amount),
+            "amount": money(self._settled(refund)),
             "original_amount": money(refund.amount),
             "created_at": iso(refund.created_at),
             "failure_message": refund.failure_message,

@@ -33,6 +33,16 @@ class Adjustment(Record):
     payment_id: str | None = None
 
 
+@dataclass(slots=True)
+class ExchangeRate(Record):
+    """From when it was made on, what is paid in `source` settles in `target`: `rate` major units of it for one, as
+    text. Without a rate it settles as it is again."""
+
+    source: str
+    target: str
+    rate: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One movement, signed: what comes in is positive. `units` are hundred millionths of a major unit.

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from quntedge.gateway.emulator.state.file_records import StoredFile
-from quntedge.gateway.emulator.state.finance_records import Adjustment, Payout
+from quntedge.gateway.emulator.state.finance_records import Adjustment, ExchangeRate, Payout
 from quntedge.gateway.emulator.state.money_records import Dispute, DisputeAlert, Quote, SetupIntent
 from quntedge.gateway.emulator.state.people_records import (
     ApiKey,
@@ -68,6 +68,7 @@ class Tables:
     quotes: dict[str, Quote] = field(default_factory=dict)
     payouts: dict[str, Payout] = field(default_factory=dict)
     adjustments: dict[str, Adjustment] = field(default_factory=dict)
+    exchange_rates: dict[str, ExchangeRate] = field(default_factory=dict)
     tax_rates: dict[str, int] = field(default_factory=dict)
     """Basis points by lower-case country; other countries pay no tax."""
     tax_behavior: str = "exclusive"

@@ -46,6 +46,29 @@ async def test_what_waits_is_listed_with_what_to_do(cli: Cli, desk: Desk) -> Non
     ]
 
 
+async def test_a_change_that_was_put_right_is_ticked_off_once(cli: Cli, desk: Desk) -> None:
+    change = "chg_01k4a2f0e8f9xa3s6m1q2r7v5z"
+    await desk.execute(
+        "INSERT INTO plan_change (id, user_id, subscription_id, process_id, direction, moment, pay_by, state,"
+        " from_plan_id, to_plan_id, to_version, old_membership_id, currency, price_minor, charge_minor, credit_minor,"
+        " refund_minor, extension_days, lines, actor, created_at, review)"
+        " SELECT :id, user_id, id, :process, 'upgrade', 'now', 'method', 'done', plan_id, plan_id, 1, 'mem_0', 'usd',"
+        " 2900, 2900, 0, 0, 0, '[]', 'customer', :at, 'amount_differs:0' FROM subscription",
+        id=change, process=STUCK, at=AT,
+    )  # fmt: skip
+    listed = (await cli("attention")).stdout
+    assert "Change not as shown" in listed
+    assert "amount_differs:0" in listed
+    done = await cli("attention", "--done", change)
+    assert (done.exit_code, f"{change} waits for nobody any more" in done.stdout) == (0, True), done.stderr
+    assert "Change not as shown" not in (await cli("attention")).stdout
+    assert [row["review"] for row in await desk.rows("SELECT review FROM plan_change")] == ["settled:amount_differs:0"]
+    assert "plan_change.settle" in (await cli("audit", "list", "--json")).stdout
+    for again in (change, "chg_nobody"):
+        refused = await cli("attention", "--done", again)
+        assert (refused.exit_code, "`quntedge attention` lists those that do" in refused.stderr) == (1, True)
+
+
 async def test_where_nothing_waits_it_says_so(cli: Cli) -> None:
     empty = await cli("attention")
     assert (empty.exit_code, empty.stdout) == (0, "")

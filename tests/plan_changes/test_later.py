@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from quntedge.kit.money import Money
 from quntedge.plan_changes import errors
 from quntedge.subscriptions.events import CancellationRequested, CancellationWithdrawn
 from tests.plan_changes.world import Customer, World, stages
@@ -208,6 +209,25 @@ async def test_what_a_trial_is_not_given_for(world: World) -> None:
     row = await world.subscription(kim)
     assert (row.status, await world.plan_of(kim), await world.collected(kim)) == ("active", "monthly", 7500 + 2900)
     assert (await world.change(kim)).review is None
+
+
+async def test_what_a_trial_is_not_given_for_where_taxes_are_collected(world: World) -> None:
+    """A price is quoted for the country that the buyer paid from, and charged there."""
+    await world.emulator.set_taxes({"de": 1900})
+    try:
+        kim = await world.customer("quarterly", country="de")
+        await world.begin(kim, "monthly")
+        await world.move(days=90, minutes=1)
+        await world.go_on(kim)
+    finally:
+        await world.emulator.set_taxes({})
+    row, change = await world.subscription(kim), await world.change(kim)
+    assert (row.status, await world.plan_of(kim), change.review) == ("active", "monthly", None)
+    paid = sorted(await world.paid(kim), key=lambda payment: str(payment.created_at))
+    assert [(payment.total, payment.tax) for payment in paid] == [
+        (Money(8925, "usd"), Money(1425, "usd")),
+        (Money(3451, "usd"), Money(551, "usd")),
+    ]
 
 
 async def test_a_plan_changed_at_the_gateway_is_told(world: World) -> None:

@@ -165,7 +165,9 @@ class World:
     news_told: list[PlanChangeNews] = field(default_factory=list)
     people: int = 0
 
-    async def customer(self, plan: str = "quarterly", card: str = PAYS, currency: str | None = None) -> Customer:
+    async def customer(
+        self, plan: str = "quarterly", card: str = PAYS, currency: str | None = None, country: str | None = None
+    ) -> Customer:
         """Somebody who has bought a plan on the checkout page."""
         self.people += 1
         key = f"user_{self.people}"
@@ -174,16 +176,18 @@ class World:
             await unit.commit()
         customer = Customer(user_id, f"kim{self.people}@customer.test")
         view = await self.checkouts.start(user_id, plan, f"buy-{self.people}", currency)
-        paid = await self.pay(str(view.purchase_url), customer, card)
+        paid = await self.pay(str(view.purchase_url), customer, card, country)
         customer.membership_id = paid["membership"]["id"]
         customer.member_id = str((await self.gateway.membership(customer.membership_id)).member_id)
         await self.news(customer)
         return customer
 
-    async def pay(self, purchase_url: str, customer: Customer, card: str = PAYS) -> dict[str, Any]:
+    async def pay(
+        self, purchase_url: str, customer: Customer, card: str = PAYS, country: str | None = None
+    ) -> dict[str, Any]:
         """Pays on the checkout page."""
         session = purchase_url.partition("session=")[2].partition("&")[0]
-        return await self.emulator.pay(session, card, email=customer.email)
+        return await self.emulator.pay(session, card, email=customer.email, country=country)
 
     async def news(self, customer: Customer) -> None:
         """What deliveries about this customer would have told by now; some of it from the gateway itself."""

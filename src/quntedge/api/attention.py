@@ -22,7 +22,7 @@ class MatterOut(Out):
     kind: str = Field(
         examples=["withdrawal_not_ended"],
         description="`withdrawal_not_ended`, `paid_after_the_end`, `unpaid_and_unclear`, `paid_twice`, "
-        "`status_unclear` or `process_stuck`.",
+        "`change_unfinished`, `status_unclear` or `process_stuck`.",
     )
     subject: str = Field(examples=["wdr_01k4a2f0e8f9xa3s6m1q2r7v5z"], description="What it is about.")
     user: str | None = Field(examples=["usr_01k4a2f0e8f9xa3s6m1q2r7v5z"])

@@ -93,7 +93,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "mails preview": ("quntedge mails preview payment_failed --output mails.html",),
     "mails history": ("quntedge mails history payment_failed --locale en",),
     "mails reset": ("quntedge mails reset payment_failed --locale en",),
-    "attention": ("quntedge attention", "quntedge attention --json"),
+    "attention": ("quntedge attention", "quntedge attention --json", "quntedge attention --done chg_…"),
     "processes list": ("quntedge processes list --state stuck",),
     "processes show": ("quntedge processes show prc_01m84az9qre2yrp802088q477k",),
     "processes retry": ("quntedge processes retry prc_01m84az9qre2yrp802088q477k",),

@@ -18,6 +18,7 @@ from quntedge.dunning.rules import State as CaseState
 from quntedge.kit.metrics import NEEDS_ATTENTION
 from quntedge.payments.models import PaymentTransaction
 from quntedge.plan_changes.models import PlanChange
+from quntedge.plan_changes.reviews import PAID_AGAIN, SETTLED
 from quntedge.processes.models import Process
 from quntedge.processes.steps import State
 from quntedge.storage.unit_of_work import UnitOfWorkFactory
@@ -38,6 +39,7 @@ class Kind(StrEnum):
     PAID_AFTER_THE_END = "paid_after_the_end"
     UNPAID_AND_UNCLEAR = "unpaid_and_unclear"
     PAID_TWICE = "paid_twice"
+    CHANGE_UNFINISHED = "change_unfinished"
     STATUS_UNCLEAR = "status_unclear"
     PROCESS_STUCK = "process_stuck"
 
@@ -51,6 +53,9 @@ ADVICE: dict[Kind, str] = {
     "at payment and membership in Whop's dashboard; they are read again every day.",
     Kind.PAID_TWICE: "A change of plan was paid for a second time. Cancel the extra membership in Whop's dashboard "
     "and refund its payment.",
+    Kind.CHANGE_UNFINISHED: "A change of plan did not go through as it was shown: Whop charged another amount (given "
+    "in minor units), left a payment open, or refused a refund or free days. Put it right with the customer and in "
+    "Whop's dashboard, then `quntedge attention --done` with its id.",
     Kind.STATUS_UNCLEAR: "Whop calls the membership unresolved, by a word that we do not know, or it has changed "
     "hands. Access stays as it was. Look at it in Whop's dashboard.",
     Kind.PROCESS_STUCK: "Something was tried eight times and is now tried once a day. `quntedge processes show` says "
@@ -102,6 +107,7 @@ def _queries(now: datetime) -> dict[Kind, Select[Any]]:
             DunningCase.state == CaseState.OPEN,
         ),
         Kind.PAID_TWICE: _paid_twice(),
+        Kind.CHANGE_UNFINISHED: _unfinished(),
         Kind.STATUS_UNCLEAR: _unclear(),
         Kind.PROCESS_STUCK: _stuck(),
     }  # fmt: skip
@@ -153,7 +159,14 @@ def _paid_twice() -> Select[Any]:
     over = exists().where(
         extra.whop_membership_id == func.split_part(PlanChange.review, ":", 2), extra.status.in_(TERMINAL_MEMBERSHIP)
     )
-    return _matter(PlanChange, PlanChange.created_at, PlanChange.review, PlanChange.review.is_not(None), ~over)
+    again = PlanChange.review.startswith(PAID_AGAIN, autoescape=True)
+    return _matter(PlanChange, PlanChange.created_at, PlanChange.review, PlanChange.review.is_not(None), again, ~over)
+
+
+def _unfinished() -> Select[Any]:
+    """Cleared by whoever has seen to it."""
+    other = [~PlanChange.review.startswith(begin, autoescape=True) for begin in (PAID_AGAIN, SETTLED)]
+    return _matter(PlanChange, PlanChange.created_at, PlanChange.review, PlanChange.review.is_not(None), *other)
 
 
 def _unclear() -> Select[Any]:

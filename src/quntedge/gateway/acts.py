@@ -53,6 +53,8 @@ class ChargeRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
     quote_id: str | None = None
     """A price quoted before; it leaves out the plan's trial."""
+    country: str | None = None
+    """Where the buyer is, as the price was quoted for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +160,13 @@ class PaymentActs(Protocol):
         """Charges a saved method. That it is answered does not mean that it is paid."""
         ...
 
-    async def quote_price(self, plan_id: str, *, promo_code: str | None, idempotency_key: str) -> str:
-        """Has the price of a plan fixed for a while, for one charge; the quote's id. A trial does not apply to it."""
+    async def quote_price(
+        self, plan_id: str, *, promo_code: str | None, country: str | None, idempotency_key: str
+    ) -> str:
+        """Has the price of a plan fixed for a while, for one charge; the quote's id. A trial does not apply to it.
+
+        `country` is where the buyer is, two letters: needed where taxes are collected.
+        """
         ...
 
     async def void_payment(self, payment_id: str, *, idempotency_key: str) -> PaymentSnapshot:

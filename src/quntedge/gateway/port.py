@@ -147,6 +147,8 @@ class PaymentSnapshot:
     metadata: Mapping[str, str] = field(default_factory=dict)
     customer_email: str | None = None
     customer_name: str | None = None
+    billing_country: str | None = None
+    """Two letters, where the buyer gave an address."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     shape: Shape = "native"

@@ -14,6 +14,7 @@ from quntedge.gateway.port import MembershipSnapshot, PaymentSnapshot
 from quntedge.kit.ids import is_id
 from quntedge.kit.logging import get_logger
 from quntedge.plan_changes.models import OPEN, PlanChange
+from quntedge.plan_changes.reviews import PAID_AGAIN
 from quntedge.storage.unit_of_work import UnitOfWork
 from quntedge.subscriptions.models import Subscription, SubscriptionMembership
 
@@ -73,7 +74,7 @@ async def _for_review(unit: UnitOfWork, claim: Claim, membership_id: str) -> Non
     await unit.session.execute(
         update(PlanChange)
         .where(PlanChange.id == claim.change_id, PlanChange.new_membership_id.is_distinct_from(membership_id))
-        .values(review=f"paid_again:{membership_id}")
+        .values(review=f"{PAID_AGAIN}{membership_id}")
         .execution_options(synchronize_session=False)
     )
 

@@ -108,6 +108,13 @@ class PreviewOutdated(Gone):
     title = "This preview is outdated"
 
 
+class NothingToReview(NotFound):
+    """Nobody has to look at this change of plan."""
+
+    code = "nothing_to_review"
+    title = "Nothing waits there"
+
+
 class NoChange(NotFound):
     """No change of plan is planned or running."""
 

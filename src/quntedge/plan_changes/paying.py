@@ -70,20 +70,29 @@ class Paying:
         change.whop_promo_id = str(answer.data["promo_id"])
         return to_charge(run)
 
-    # A quoted price leaves the plan's trial out: whoever pays for a plan now must not be given days for nothing.
+    # A quoted price leaves the plan's trial out: whoever pays for a plan now must not be given days for nothing. Where
+    # taxes are collected a price is quoted for a country: that of the newest payment.
 
     async def _quote(self, run: Run) -> Answer:
         change = await self._tools.read(run.subject_id)
+        country = await self._country(change)
         quote_id = await self._gateway.quote_price(
-            str(change.to_whop_plan_id), promo_code=_code_of(change), idempotency_key=run.key
+            str(change.to_whop_plan_id), promo_code=_code_of(change), country=country, idempotency_key=run.key
         )
-        return Answer({"quote_id": quote_id})
+        return Answer({"quote_id": quote_id, "country": country})
+
+    async def _country(self, change: PlanChange) -> str | None:
+        payments = await self._gateway.payments_of(change.old_membership_id)
+        known = [payment for payment in payments if payment.billing_country is not None]
+        newest = max(known, key=lambda payment: str(payment.created_at), default=None)
+        return None if newest is None else newest.billing_country
 
     async def _quoted(self, unit: UnitOfWork, run: Run, answer: Answer) -> Next:
-        return GoTo("charge", {"quote_id": answer.data["quote_id"]})
+        return GoTo("charge", {"quote_id": answer.data["quote_id"], "country": answer.data["country"]})
 
     async def _not_quoted(self, unit: UnitOfWork, run: Run, error: GatewayError) -> Next:
-        return GoTo("charge", {"quote_id": None})
+        """Nobody's country is known. Without a quote a plan may begin with its trial: somebody looks at it."""
+        return GoTo("charge", {"quote_id": None, "country": None})
 
     # The charge. Its metadata is how it is found again after a cut connection.
 
@@ -96,6 +105,7 @@ class Paying:
             promo_code=_code_of(change),
             metadata={CHANGE_KEY: change.id, ATTEMPT_KEY: str(change.attempt)},
             quote_id=run.data.get("quote_id"),
+            country=run.data.get("country"),
         )
         return _payment_answer(await self._gateway.charge(request, idempotency_key=run.key))
 

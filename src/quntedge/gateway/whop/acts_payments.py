@@ -89,6 +89,9 @@ class PaymentCalls(Calls, PaymentActs, ReceiptActs):
             body["promo_code"] = request.promo_code
         if request.quote_id is not None:
             body["quote_id"] = request.quote_id
+        if request.country is not None:
+            # A quote is for one place, and Whop refuses a charge that puts the buyer elsewhere.
+            body["shipping_address"] = {"country": request.country}
         return await self._write(
             "payments.create",
             lambda sdk, options: sdk.payments.create(**body, request_options=options),
@@ -96,14 +99,19 @@ class PaymentCalls(Calls, PaymentActs, ReceiptActs):
             idempotency_key,
         )
 
-    async def quote_price(self, plan_id: str, *, promo_code: str | None, idempotency_key: str) -> str:
+    async def quote_price(
+        self, plan_id: str, *, promo_code: str | None, country: str | None, idempotency_key: str
+    ) -> str:
         """Fixes the price of a plan for one charge; the quote's id. No buyer is named, so no trial applies.
 
-        Raises `GatewayRejected` for a promo code that cannot be used, and where taxes need the buyer's place.
+        Raises `GatewayRejected` for a promo code that cannot be used, and where taxes need the buyer's country and
+        none is given.
         """
         body: dict[str, object] = {"account_id": self._settings.account_id, "plan_id": plan_id}
         if promo_code is not None:
             body["promo_code"] = promo_code
+        if country is not None:
+            body["shipping_address"] = {"country": country}
         return await self._write(
             "payment_quotes.create",
             lambda sdk, options: sdk.payment_quotes.create(**body, request_options=options),

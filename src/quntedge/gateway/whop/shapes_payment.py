@@ -8,6 +8,8 @@ from quntedge.kit.money import InvalidMoney, Money, exponent
 
 _LEGACY_MARKS = frozenset({"company", "plan", "membership", "member", "refunds", "disputes", "fees"})
 
+_COUNTRY_LETTERS = 2
+
 
 def payment_snapshot(document: object) -> PaymentSnapshot:
     """Reads one payment object.
@@ -62,6 +64,7 @@ def payment_snapshot(document: object) -> PaymentSnapshot:
         metadata=fields.metadata(),
         customer_email=fields.text("customer_email") or (user.text("email") if user is not None else None),
         customer_name=(user.text("name") or user.text("username")) if user is not None else None,
+        billing_country=_country(fields),
         created_at=fields.instant("created_at"),
         updated_at=fields.instant("updated_at"),
         shape=shape,
@@ -96,6 +99,12 @@ def _refunded(fields: Fields, currency: str) -> Money | None:
     if money is not None and money.amount_minor < 0:
         raise unusable(f"{fields.where}.refunded_amount", "is negative")
     return money
+
+
+def _country(fields: Fields) -> str | None:
+    address = fields.child("billing_address")
+    country = None if address is None else address.text("country")
+    return country.upper() if country is not None and len(country) == _COUNTRY_LETTERS and country.isalpha() else None
 
 
 def _method(fields: Fields) -> MethodSnapshot | None:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from quntedge.gateway.emulator.api.checkouts import plan_for
+from quntedge.gateway.emulator.api.quotes import read_address
 from quntedge.gateway.emulator.calls.addresses import check_redirect_url
 from quntedge.gateway.emulator.calls.requests import (
     PAGING,
@@ -95,12 +96,13 @@ async def create_payment(request: Request) -> Response:
         raise bad_request("`statement_descriptor` must start with WHOP* and have 5 to 22 plain characters.")
     metadata = fields.metadata() or {}
     fields.text("affiliate_code", longest=255)
-    fields.done("email", "ip_address", "shipping_address")
+    place = read_address(fields.object("shipping_address"))
+    fields.done("email", "ip_address")
     at = world.now()
     person = world.store.tables.people[member.user_id]
     if promo is not None:
         promotions.check(world, promo, plan, person, at)
-    quoted = None if quote is None else quotes.accept(quote, plan, promo, person.country, at)
+    quoted = None if quote is None else quotes.accept(quote, plan, promo, place or person.country, at)
     deal = Deal(
         plan=plan,
         member=member,

@@ -25,7 +25,7 @@ async def create_quote(request: Request) -> Response:
     check_account(request, fields.needed_text("account_id"))
     plan = plan_for(world, fields.text("plan_id"), fields.object("plan"))
     promo = promotions.look_up(world, fields.text("promo_code", longest=100), fields.text("promo_code_id"))
-    country = _country(fields.object("shipping_address")) or _country(fields.object("address"))
+    country = read_address(fields.object("shipping_address")) or read_address(fields.object("address"))
     fields.done("tax_ids")
     if country is None and world.store.tables.tax_rates:
         raise ApiFault(400, "bad_request", "`address` with a country is required.", code="quote_location_required")
@@ -35,7 +35,8 @@ async def create_quote(request: Request) -> Response:
     return answer(_shape(world, quotes.quote(world, plan, promo, country, at)), 201)
 
 
-def _country(address: Fields | None) -> str | None:
+def read_address(address: Fields | None) -> str | None:
+    """The country of an address; None where there is none."""
     if address is None:
         return None
     for name in _ADDRESS:
@@ -88,7 +89,7 @@ async def calculate_tax(request: Request) -> Response:
     """POST /variants/{id}/calculate_tax: the one answer of Whop with whole numbers of minor units."""
     world, fields = world_of(request), await Fields.of(request)
     plan = find(world.store.tables.plans, request, "Plan")
-    country = _country(fields.object("address"))
+    country = read_address(fields.object("address"))
     fields.done("tax_ids", "ip_address")
     if country is None:
         raise bad_request("`address` with a country is required.")
